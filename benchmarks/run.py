@@ -185,7 +185,11 @@ def write(document: dict[str, Any], folder: Path, size: str) -> None:
         (folder / "full.json").write_text(text, encoding="utf-8")
     recorded = folder / "full.json"
     if recorded.is_file():
-        with_recorded_peers(document, json.loads(recorded.read_text(encoding="utf-8")))
+        full = json.loads(recorded.read_text(encoding="utf-8"))
+        if (
+            full["machine"]["processor"] == document["machine"]["processor"]
+        ):  # else the ratio would be of machines
+            with_recorded_peers(document, full)
     (folder / "latest.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     table = as_markdown(document, [benchmark.script for benchmark in SET])
     (folder / "latest.md").write_text(table, encoding="utf-8")

@@ -81,8 +81,36 @@ class EvidenceKernel:
         """True if a row's value is the sum of the values of its mutations."""
         return not self._epistasis
 
+    def distinct(self, rows: MutationList) -> "DistinctMutations":
+        """Distinct mutations of rows, with the residues that they replace."""
+        return DistinctMutations.of(rows, self._tokens)
+
     def _compare(self, one: MutationList, other: MutationList) -> "_Comparison":
-        return _Comparison(self, _Distinct.of(one, self._tokens), _Distinct.of(other, self._tokens))
+        return _Comparison(self, self.distinct(one), self.distinct(other))
+
+    def weighted_sites(
+        self, weights: np.ndarray, matrices: list[tuple[np.ndarray, bool]]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of the matrices of `between_sites`: for any residues, and by similar residues, float64 [S, S] each."""
+        # "shared" weighs both matrices of the mutation kernel; each further matrix has its own weight.
+        shares = [weights[1], weights[1], *weights[_FIRST : self._n_sites]]
+        found = {False: np.zeros((1, 1)), True: np.zeros((1, 1))}
+        for weight, (matrix, is_by_residue) in zip(shares, matrices, strict=True):
+            found[is_by_residue] = found[is_by_residue] + weight * matrix
+        return found[False], found[True]
+
+    def change_weights(self, weights: np.ndarray) -> list[tuple[float, float]]:
+        """Weights of the linear and of the Gaussian term of each table of `EvidenceSites.of_mutations`."""
+        first = self._n_sites
+        return [
+            (float(weights[first + 2 * number]), float(weights[first + 2 * number + 1]))
+            for number in range(len(self.sites.mutation_terms))
+        ]
+
+    @property
+    def _n_sites(self) -> int:
+        """Number of terms before those of mutations."""
+        return _FIRST + 2 * len(self.sites.site_terms)
 
     def between_sites(self, template: np.ndarray, position: np.ndarray) -> list[tuple[np.ndarray, bool]]:
         """Site matrices of all terms after the first, and whether each is weighed by the residues' similarity."""
@@ -94,7 +122,7 @@ class EvidenceKernel:
 
 
 @dataclass(frozen=True)
-class _Distinct:
+class DistinctMutations:
     """Distinct mutations of n rows."""
 
     at: MutationsAt
@@ -106,7 +134,8 @@ class _Distinct:
     n_rows: int
 
     @classmethod
-    def of(cls, rows: MutationList, templates: np.ndarray) -> "_Distinct":
+    def of(cls, rows: MutationList, templates: np.ndarray) -> "DistinctMutations":
+        """Find the distinct mutations of rows; `templates` uint8 [T, L] has the residues that they replace."""
         codes = (rows.template << 29) + (rows.position << 5) + rows.residue
         known, index = np.unique(codes, return_inverse=True)
         template, position = known >> 29, (known >> 5) & ((1 << 24) - 1)
@@ -132,27 +161,19 @@ class _Comparison:
     """Two lists of distinct mutations, u and v of them, compared on demand under weights."""
 
     kernel: EvidenceKernel
-    one: _Distinct
-    other: _Distinct
+    one: DistinctMutations
+    other: DistinctMutations
 
     def weighted(self, weights: np.ndarray) -> np.ndarray:
         """Weighted similarity of distinct mutations, float64 [u, v]; sites are weighed before they are spread."""
         i, j, matrices = self._sites
-        n_sites = 2 * len(self.kernel.sites.site_terms) + _FIRST
-        any_residue = by_residue = np.zeros((1, 1))
-        # "shared" weighs both matrices of the mutation kernel; each further matrix has its own weight.
-        shares = [weights[1], weights[1], *weights[_FIRST:n_sites]]
-        for weight, (matrix, is_by_residue) in zip(shares, matrices, strict=True):
-            if is_by_residue:
-                by_residue = by_residue + weight * matrix
-            else:
-                any_residue = any_residue + weight * matrix
+        any_residue, by_residue = self.kernel.weighted_sites(weights, matrices)
         alike = similarity()[np.ix_(self.one.at.new, self.other.at.new)]
         found = by_residue[np.ix_(i, j)] * alike + any_residue[np.ix_(i, j)]
         if weights[0] or weights[2]:
             found += (i[:, None] == j[None]) * (weights[2] + weights[0] * (SAME + SAME_RESIDUE * alike))
-        for number, (mine, theirs) in enumerate(self._changes):
-            linear, gaussian = weights[n_sites + 2 * number : n_sites + 2 * number + 2]
+        changes = zip(self.kernel.change_weights(weights), self._changes, strict=True)
+        for (linear, gaussian), (mine, theirs) in changes:
             width = mine[0].shape[1]
             product = mine[0] @ theirs[0].T
             if linear:
@@ -181,12 +202,18 @@ class _Comparison:
 
     @cached_property
     def _sites(self) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, bool]]]:
-        keys = [(at.template << 24) + at.position for at in (self.one.at, self.other.at)]
-        sites, index = np.unique(np.concatenate(keys), return_inverse=True)
-        matrices = self.kernel.between_sites(sites >> 24, sites & ((1 << 24) - 1))
-        return index[: len(keys[0])], index[len(keys[0]) :], matrices
+        """Site of each mutation of the two lists, int64 [u] and [v], and the matrices between the S sites."""
+        i, j, template, position = sites_of_both(self.one.at, self.other.at)
+        return i, j, self.kernel.between_sites(template, position)
 
     @cached_property
     def _changes(self) -> list[tuple[Any, Any]]:
         sites = self.kernel.sites
         return list(zip(sites.of_mutations(self.one.at), sites.of_mutations(self.other.at), strict=True))
+
+
+def sites_of_both(one: MutationsAt, other: MutationsAt) -> tuple[np.ndarray, ...]:
+    """Number of each mutation's site in two lists, int64 [u] and [v], and the S sites' templates and positions."""
+    keys = [(at.template << 24) + at.position for at in (one, other)]
+    sites, index = np.unique(np.concatenate(keys), return_inverse=True)
+    return index[: len(keys[0])], index[len(keys[0]) :], sites >> 24, sites & ((1 << 24) - 1)

@@ -80,11 +80,16 @@ class EvidenceSites:
 
     def exchange(self, one: MutationsAt, other: MutationsAt) -> np.ndarray:
         """Covariance of the residues of two lists of mutations, as if at one site, float64 [M, M']."""
-        tables = np.nan_to_num(self.arrays["prior_exchange"][:, 0].astype(np.float64))
-        n = len(AMINO_ACIDS)
+        last = len(AMINO_ACIDS) - 1
         # Pairs at one site are of one template: that of the first mutation.
-        rows = tables.reshape(-1, n, n)[one.template, np.minimum(one.new, n - 1)]
-        return np.asarray(rows[:, np.minimum(other.new, n - 1)])
+        rows = self.exchange_tables()[one.template, np.minimum(one.new, last)]
+        return np.asarray(rows[:, np.minimum(other.new, last)])
+
+    def exchange_tables(self) -> np.ndarray:
+        """Covariance of two residues at one site, float64 [T, 20, 20]."""
+        n = len(AMINO_ACIDS)
+        tables = np.nan_to_num(self.arrays["prior_exchange"][:, 0].astype(np.float64))
+        return np.asarray(tables.reshape(-1, n, n))
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Arrays for an exported model; `sites_in` reads them back."""

@@ -13,6 +13,7 @@ from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train import gp_structure as structure
 from proteinx_pipelines.stages.train import joint
 from proteinx_pipelines.stages.train.additive_variance import MutationCovariance
+from proteinx_pipelines.stages.train.evidence_grid import EvidenceGrid
 from proteinx_pipelines.stages.train.gaussian_process import Parameters, factorise, posterior_variance
 from proteinx_pipelines.stages.train.gp_rows import GpRows, restore_rows
 from proteinx_pipelines.stages.train.kernels import MutationKernel, RbfKernel
@@ -54,6 +55,9 @@ class GpPredictor:
             seen = additive.rows.of(embedding, rows)
             grid = SiteGrid(additive.kernel, seen, additive.rows.training, self.parameters.kernel)
             values = grid.times(self.weights)  # [m] = [m, n] @ [n], without the matrix
+            return np.asarray(values * self.scale + self.offset)
+        if (explained := self.explained_grid) is not None:
+            values = explained.times(self.weights, self.rows.of(embedding, rows))
             return np.asarray(values * self.scale + self.offset)
         if (residues := structure.on_grid(self.rows) or structure.at_few_sites(self.rows)) is not None:
             combinations = residues.grid(self.parameters.kernel, len(AMINO_ACIDS) + 1)
@@ -164,6 +168,11 @@ class GpPredictor:
     def few(self) -> Any:
         """Training rows to factorise, in the kernel's form; evenly spaced ones if there are more than `MOST_EXACT`."""
         return self.rows.take(self._few_rows)
+
+    @cached_property
+    def explained_grid(self) -> EvidenceGrid | None:
+        """Products with the kernel that need no matrix, for many rows with evidence; None where there are none."""
+        return structure.explained_grid(self.rows, self.parameters.kernel)
 
     @property
     def _few_rows(self) -> np.ndarray:

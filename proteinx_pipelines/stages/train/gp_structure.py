@@ -7,16 +7,20 @@ share of all residue combinations at a few positions), have no such limit:
 |---|---|---|---|
 | mutation, single mutants | up to `MOST_FACTORISED` | Cholesky, all rows | the same factor |
 | mutation, single mutants | more | `site_grid`, all rows | Cholesky, `MOST_EXACT` rows at most |
-| mutation with evidence, single mutants | more than `MOST_EXPLAINED` | products, all rows | Cholesky, as many |
+| mutation with evidence, single mutants | more than `MOST_EXPLAINED` | `evidence_grid`, all rows [1] | Cholesky, as many |
 | rbf, sites or none given, one-hot on a grid | more than `MOST_EXACT` | `residue_grid`, all rows | Cholesky, as many |
 | rbf or sites, one-hot at `FEW_SITES` or fewer | up to `MOST_EXACT` | Cholesky, then `residue_grid` | the same factor |
 | any other | any | Cholesky, `MOST_EXACT` rows at most | the same factor |
 
-Both grids are solved by conjugate gradients. `gp` fits, `gp_weights` solves and `gp_predictor` predicts in these ways.
+[1] Products with the matrix, where a Gaussian of what mutations change is not of low rank.
+All grids are solved by conjugate gradients. `gp` fits, `gp_weights` solves and `gp_predictor` predicts in these ways.
 """
 
 from typing import NamedTuple
 
+import numpy as np
+
+from proteinx_pipelines.stages.train.evidence_grid import EvidenceGrid
 from proteinx_pipelines.stages.train.evidence_kernel import EvidenceKernel
 from proteinx_pipelines.stages.train.gp_rows import GpRows, GridRows, MutationRows
 from proteinx_pipelines.stages.train.kernels import MutationKernel
@@ -54,6 +58,13 @@ def at_few_sites(rows: GpRows) -> GridRows | None:
 def is_explained(rows: GpRows) -> bool:
     """True under a kernel with evidence that is a sum over mutations."""
     return isinstance(rows, MutationRows) and isinstance(rows.kernel, EvidenceKernel) and rows.is_additive
+
+
+def explained_grid(rows: GpRows, parameters: np.ndarray) -> EvidenceGrid | None:
+    """Products without the matrix under a kernel with evidence, for more than `MOST_EXPLAINED` rows; else None."""
+    if not is_explained(rows) or rows.training.n_rows <= MOST_EXPLAINED:
+        return None
+    return EvidenceGrid.of(rows.kernel, rows.training, parameters)
 
 
 class Additive(NamedTuple):

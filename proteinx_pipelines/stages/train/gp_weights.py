@@ -31,6 +31,8 @@ def solved(
         training = additive.rows.training
         grid = SiteGrid(additive.kernel, training, training, parameters.kernel)
         predictor.weights, predictor.converged = conjugate_gradients(grid.times, noise, targets)
+    elif (explained := predictor.explained_grid) is not None:
+        predictor.weights, predictor.converged = conjugate_gradients(explained.times, noise, targets)
     elif len(targets) > structure.MOST_EXPLAINED and structure.is_explained(rows):
         covariance = rows.kernel.combine(rows.kernel.pieces(rows.training, rows.training), parameters.kernel)
         times = covariance.__matmul__  # a hundred products cost less than a factor of n^3 / 3
