@@ -7,7 +7,7 @@ share of all residue combinations at a few positions), have no such limit:
 |---|---|---|---|
 | mutation, single mutants | up to `MOST_FACTORISED` | Cholesky, all rows | the same factor |
 | mutation, single mutants | more | `site_grid`, all rows | Cholesky, `MOST_EXACT` rows at most |
-| mutation with evidence, single mutants | more than `MOST_EXPLAINED` | `evidence_grid`, all rows [1] | Cholesky, as many |
+| the same with evidence | more than `MOST_EXPLAINED` | `evidence_grid`, all rows [1] | Cholesky, as many |
 | rbf, sites or none given, one-hot on a grid | more than `MOST_EXACT` | `residue_grid`, all rows | Cholesky, as many |
 | rbf or sites, one-hot at `FEW_SITES` or fewer | up to `MOST_EXACT` | Cholesky, then `residue_grid` | the same factor |
 | any other | any | Cholesky, `MOST_EXACT` rows at most | the same factor |
