@@ -25,7 +25,7 @@ def evidence_of(content: bytes) -> Evidence:
     from safetensors.numpy import load
 
     try:
-        arrays = load(content)
+        arrays = dict(sorted(load(content).items()))  # `load` has another order each time
         length = int.from_bytes(content[:8], "little")
         document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["proteinx"])
     except SafetensorError as error:

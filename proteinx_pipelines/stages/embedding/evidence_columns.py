@@ -81,7 +81,7 @@ def _mutations(
 ) -> MutationsAt:
     names = pa.array(list(evidence.sources), pa.string())
     source = pc.index_in(variants.rows.column("source").cast(pa.string()), value_set=names).to_numpy()
-    length = next(iter(evidence.arrays.values())).shape[1]
+    length = max(array.shape[1] for array in evidence.arrays.values())
     row, position = np.nonzero((tokens != templates) & (tokens < PADDING) & (templates < PADDING))
     kept = position < length
     row, position = row[kept], position[kept]

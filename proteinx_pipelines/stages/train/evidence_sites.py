@@ -144,10 +144,12 @@ class EvidenceSites:
 
     def features(self, at: MutationsAt) -> np.ndarray:
         """Columns for trees, float64 [M, c]: sites' values, and changes."""
-        place = np.minimum(at.position, self._length - 1)
         columns = []
         if "structure" in self.kinds:
-            columns += [self._structure[at.template, place], self._structure_change(at)]
+            columns += [
+                self._structure[at.template, self._place("structure", at)],
+                self._structure_change(at),
+            ]
         if "alignment" in self.kinds:
             columns += [self._alignment_change(at), self._column_scales(at)]
         if "prior" in self.kinds:
@@ -174,7 +176,7 @@ class EvidenceSites:
         return np.asarray((raw - self._structure_scale[0]) / self._structure_scale[1])
 
     def _structure_raw(self, at: MutationsAt) -> np.ndarray:
-        values, place = properties(), np.minimum(at.position, self._length - 1)
+        values, place = properties(), self._place("structure", at)
         old, new = _of_twenty(values, at.old), values[at.new]
         change = new - old
         buried = self._burial[at.template, place][:, None]
@@ -195,7 +197,7 @@ class EvidenceSites:
         return np.asarray((raw - self._alignment_scale[0]) / self._alignment_scale[1])
 
     def _alignment_raw(self, at: MutationsAt) -> np.ndarray:
-        place = np.minimum(at.position, self._length - 1)
+        place = self._place("preferences", at)
         logs = np.nan_to_num(self.arrays["preferences"][at.template, place].astype(np.float64))
         rows, last = np.arange(len(logs)), len(AMINO_ACIDS) - 1
         here = MutationsAt(at.row, at.template, place, at.old, at.new)
@@ -208,15 +210,15 @@ class EvidenceSites:
 
     def _column_scales(self, at: MutationsAt) -> np.ndarray:
         """Mean of four properties over the column's residues, and the new residue's distance from it."""
-        place = np.minimum(at.position, self._length - 1)
+        place = self._place("preferences", at)
         logs = self.arrays["preferences"][at.template, place].astype(np.float64)
         share = np.where(np.isfinite(logs), np.exp(logs), 1 / len(AMINO_ACIDS))
         means = share @ properties()[:, :4]
         return np.concatenate([means, properties()[at.new][:, :4] - means], axis=1)
 
-    @cached_property
-    def _length(self) -> int:
-        return int(next(iter(self.arrays.values())).shape[1])  # the first array of a kind is by site
+    def _place(self, name: str, at: MutationsAt) -> np.ndarray:
+        """Positions in an array by site, int64 [M]: its last one for those beyond it."""
+        return np.minimum(at.position, self.arrays[name].shape[1] - 1)
 
     @cached_property
     def _structure(self) -> np.ndarray:

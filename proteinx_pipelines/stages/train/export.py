@@ -260,6 +260,7 @@ def _restore(folder: Path) -> FittedModel:
     content = (folder / TENSORS_FILE).read_bytes()
     if hashlib.sha256(content).hexdigest() != document["tensors_sha256"]:
         raise CorruptArtifact(f"{folder / TENSORS_FILE} does not belong to its {SETTINGS_FILE}. {_REMEDY}")
-    predictor = restore(name, document["settings"], load(content))
+    tensors = dict(sorted(load(content).items()))  # `load` has another order each time
+    predictor = restore(name, document["settings"], tensors)
     classes = read_class_map(document.get("classes"))
     return FittedModel(name, predictor, read_scaling(document["target"]), document["embedding"], classes)

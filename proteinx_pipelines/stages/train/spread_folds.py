@@ -172,4 +172,5 @@ def _read_fit(inputs: ShardInputs, files: Files) -> Fit:
     from safetensors.numpy import load
 
     document = json.loads(files[_SETTINGS])
-    return Fit(restore(inputs.entry.name, document["settings"], load(files[_TENSORS])), document["info"])
+    tensors = dict(sorted(load(files[_TENSORS]).items()))  # `load` has another order each time
+    return Fit(restore(inputs.entry.name, document["settings"], tensors), document["info"])

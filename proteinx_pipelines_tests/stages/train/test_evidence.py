@@ -8,10 +8,12 @@ import pytest
 from scipy.stats import spearmanr
 
 from proteinx_pipelines.evidence.gather import GivenEvidence, gather
+from proteinx_pipelines.evidence.values import MutationsAt
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence, Fold, Split, VariantTable
+from proteinx_pipelines.stages.train.evidence_sites import EvidenceSites
 from proteinx_pipelines.stages.train.export import load_model
 from proteinx_pipelines.stages.train.train import train_models
 from proteinx_pipelines_tests.evidence.proteins import (
@@ -221,3 +223,24 @@ def test_training_json_tells_what_was_left_out_to_choose_scales(tmp_path):
     _, facts, _ = trained(tmp_path, variants(), None, model="gp")
     assert facts[0]["left_out"] == "positions"
     assert 1 / 3 <= facts[0]["deviation_factor"] <= 3
+
+
+def test_the_order_of_the_arrays_in_a_file_changes_nothing():
+    """safetensors hands them out in another order each time; the one of exchanges is not by site."""
+    prior = prior_evidence(np.random.default_rng(1).normal(size=(SITES, 20)))
+    arrays = {**evidence_of(structure=STRUCTURE, alignment=ALIGNMENT).arrays, **prior.arrays}
+    line = np.array([[AMINO_ACIDS.index(letter) for letter in TEMPLATE]], np.uint8)
+    places = np.arange(SITES)
+    at = MutationsAt(
+        places, 0 * places, places, line[0].astype(np.int64), (line[0].astype(np.int64) + 1) % 20
+    )
+    orders = [
+        sorted(arrays),
+        sorted(arrays, reverse=True),
+        ["prior_exchange", *(set(arrays) - {"prior_exchange"})],
+    ]
+    found = [EvidenceSites(line, {name: arrays[name] for name in order}) for order in orders]
+    for other in found[1:]:
+        np.testing.assert_array_equal(other.features(at), found[0].features(at))
+        for (mine, _), (theirs, _) in zip(other.of_mutations(at), found[0].of_mutations(at), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
