@@ -76,6 +76,43 @@ def test_a_filter_finds_these(
         assert answer.json()["total"] == len(found)
 
 
+SOURCES = {
+    "alone": ["GB1"],
+    "first": ["GB1", "GFP"],
+    "last": ["GFP", "GB1"],
+    "between": ["GFP", "GB1", "TRPB"],
+    "alike": ["GB1_2"],
+    "others": ["GFP", "GB1_2"],
+    "long": ["L" * 300, "GB1"],
+}
+
+
+def test_a_source_is_found_alone_and_among_others(http: TestClient) -> None:
+    """A job on two data sets was in no list of either."""
+    for name, sources in SOURCES.items():
+        for again in ("", "-2"):  # a list is known by then
+            asked = {"flags": {"data.source": sources}, "experiment_id": f"{name}{again}"}
+            assert http.post("/api/jobs", json=asked).status_code == 201
+    config = {"name": "run", "config": {"source": ["GB1", "MINE"]}}
+    http.post("/api/runs", json=config).raise_for_status()
+
+    def found(**query: str) -> set[str]:
+        page = http.get("/api/jobs", params={"size": 100, **query}).json()
+        assert page["total"] == len(page["items"])
+        return {job["experiment_id"].removesuffix("-2") for job in page["items"]}
+
+    assert found(source="GB1") == {"alone", "first", "last", "between", "long", "run"}
+    assert found(source="GFP") == {"first", "last", "between", "others"}
+    assert found(source="GB1", state="WAITING", sort="source") == found(source="GB1") - {"run"}
+    assert found(source="L" * 300) == {"long"}
+    assert found(source="MINE") == {"run"}
+    assert found(source="GB1, GFP") == {"first"}
+    assert found(source="GB") == found(source="%") == found(source=", ") == set()
+    assert ">between<" in http.get("/jobs", params={"source": "GB1"}).text
+    hold = {"action": "hold", "filter": {"source": "TRPB"}}
+    assert len(http.post("/api/jobs/actions", json=hold).json()["done"]) == 2
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
