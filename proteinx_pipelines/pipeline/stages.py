@@ -236,7 +236,8 @@ def value_of(flags: ExperimentFlags, dotted: str) -> Any:
 
 def named_paths(flags: ExperimentFlags) -> dict[str, str]:
     """Text of each flag that names a path, by dotted name (`split.path` -> text). The file system is not accessed."""
-    names = [name for stage in STAGES.values() for name in stage.file_flags]
+    flagged = [name for stage in STAGES.values() for name in stage.file_flags]
+    names = [name for name in flagged if value_of(flags, name) is not None]  # few are set, and every job asks
     return {place: text for name in names for place, text in paths_of(flags, name).items()}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from proteinx_pipelines.contract.references import refuse_references
 from proteinx_pipelines.contract.request import ExperimentRequest, message_of, readable_id
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -68,7 +69,7 @@ def check(request: JobRequest) -> Checked:
 
     Raises:
         FlagError: the flags have problems; all of them are named.
-        MessageError: another field has; all problems at once.
+        MessageError: another field has, all problems at once; or no node would follow a reference.
         UnknownTemplate: there is no such template.
         TemplateNeeds: the template needs a flag that is missing.
     """
@@ -89,4 +90,5 @@ def check(request: JobRequest) -> Checked:
     )
     if request.experiment_id is None:
         experiment = replace(experiment, experiment_id=readable_id(experiment.flags))
+    refuse_references(experiment)
     return Checked(request, experiment, experiment.flags.nested(), flat_flags(experiment.flags))
