@@ -71,13 +71,14 @@ def check(request: JobRequest) -> Checked:
         FlagError: the flags have problems; all of them are named.
         MessageError: another field has, all problems at once; or no node would follow a reference.
         UnknownTemplate: there is no such template.
+        TemplateIsASweep: the template is one of several experiments.
         TemplateNeeds: the template needs a flag that is missing.
     """
     given = request.flags
     if request.template is not None:
         if isinstance(given, str):
             raise FlagError(["`flags` is a text; beside a `template` an object is expected."])
-        given = template(request.template).filled(given)
+        given = template(request.template).filled_for_one(given)
     elif isinstance(given, str):
         given = parse_flags(given).nested()
     experiment = message_of(
