@@ -231,7 +231,7 @@ def value_of(flags: ExperimentFlags, dotted: str) -> Any:
     """Value of a flag by its dotted name; None for a missing one of `ext`."""
     group, _, name = dotted.partition(".")
     found = getattr(flags, group)
-    return found.get(name) if isinstance(found, Mapping) else getattr(found, name)
+    return found.get(name) if isinstance(found, dict) else getattr(found, name)
 
 
 def named_paths(flags: ExperimentFlags) -> dict[str, str]:
