@@ -22,6 +22,7 @@ LARGEST_INTEGER = 2**63 - 1
 _LONGEST_INTEGER = 20  # characters of -2**63; reading 10^5000 as an integer is refused by Python itself
 _MOST_RECORDED = 1000  # problems reported per document; a document may have 200,000 NaN
 _TAKEN_OUT = object()
+_READ = (dict, list)  # containers that a reader of JSON makes
 _CONTAINERS = (
     dict,
     Mapping,
@@ -97,25 +98,23 @@ def repeated_keys(text: str) -> list[Problem]:
         TooDeep: the nesting is deeper than Python can read.
     """
     report = _Report([])
-    waiting: list[tuple[Path, Any]] = [((), read_json(text))]
+    read = read_json(text)
+    waiting: list[tuple[Path, Any]] = [((), read)] if isinstance(read, _READ) else []
     while waiting:
         path, value = waiting.pop()
         if isinstance(value, dict):
             _report_repeated(value, path, report)
-            inner = [((*path, key), each) for key, each in value.items()]
-        else:
-            inner = [((*path, place), each) for place, each in enumerate(value)]
-        waiting += [each for each in reversed(inner) if isinstance(each[1], dict | list)]
+        places = value.items() if isinstance(value, dict) else enumerate(value)
+        inner = [((*path, place), each) for place, each in places if isinstance(each, _READ)]
+        waiting += reversed(inner)
     return report.problems
 
 
 def _count_keys(value: Any) -> int:
     if isinstance(value, dict):
-        return len(value) + sum(
-            [_count_keys(each) for each in value.values() if isinstance(each, dict | list)]
-        )
+        return len(value) + sum([_count_keys(each) for each in value.values() if isinstance(each, _READ)])
     if isinstance(value, list):
-        return sum([_count_keys(each) for each in value if isinstance(each, dict | list)])
+        return sum([_count_keys(each) for each in value if isinstance(each, _READ)])
     return 0
 
 

@@ -95,7 +95,7 @@ def _row(connection: Connection, asked: Asked, known: KnownNames | None, place: 
     checked, now = asked.checked, timestamp()
     request, flags = checked.request, checked.experiment.flags
     if known is not None and asked.kind == "experiment":
-        refuse_unknown_names(flags, known)
+        refuse_unknown_names(flags, known, checked.nested)
     dataset = None
     if request.dataset is not None:
         dataset = _dataset(connection, request.dataset)
