@@ -90,6 +90,16 @@ def test_jobs_are_compared_as_their_experiments_are(
     assert "No job of the group" in proteinx("compare", "--group", "no", "--master", served, expect=1).output
 
 
+@pytest.mark.usefixtures("at_home")
+def test_two_jobs_differ_as_their_experiments_do(proteinx: Proteinx, served: str, trained: str) -> None:
+    here = json.loads(proteinx("diff", "toy", "toy@1", "--json").output)
+    there = json.loads(proteinx("diff", trained, "toy@1", "--json", "--master", served).output)
+    assert there == here
+    assert here["rows"]["before"] > 100
+    assert "toy -> toy@1" in proteinx("diff", "toy", "toy@1", "--master", served).output
+    assert "--now: a Master" in proteinx("diff", "toy", "--now", "--master", served, expect=2).output
+
+
 def test_a_model_is_asked_by_its_names(
     proteinx: Proteinx,
     served: str,
