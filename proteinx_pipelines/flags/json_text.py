@@ -23,12 +23,8 @@ _LONGEST_INTEGER = 20  # characters of -2**63; reading 10^5000 as an integer is 
 _MOST_RECORDED = 1000  # problems reported per document; a document may have 200,000 NaN
 _TAKEN_OUT = object()
 _READ = (dict, list)  # containers that a reader of JSON makes
-_CONTAINERS = (
-    dict,
-    Mapping,
-    list,
-    tuple,
-)  # `dict` first: to ask whether something is a Mapping takes ten times as long
+# `dict` first: to ask whether something is a Mapping takes ten times as long.
+_CONTAINERS = (dict, Mapping, list, tuple)
 
 
 class NotJson(ValueError):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -76,14 +77,15 @@ def test_jobs_are_compared_as_their_experiments_are(
     trained: str,
     tmp_path: Path,
 ) -> None:
-    again = new_job(master, "toy", flags=parse_flags(TOY).nested(), generation=1, group_id="g-1")
+    group = httpx.post(f"{served}/api/groups", json={"name": "pair"}).json()["group_id"]
+    again = new_job(master, "toy", flags=parse_flags(TOY).nested(), generation=1, group_id=group)
     end(master, again)
     found = json.loads(proteinx("compare", trained, again, "--json", "--master", served).output)
     (here,) = json.loads(proteinx("compare", "toy", "--json").output)["rows"]
     assert [row["values"] for row in found["rows"]] == [here["values"]] * 2
     assert found["rows"][0]["experiment_id"] == "toy"
     table = tmp_path / "board.csv"
-    assert "toy" in proteinx("compare", "--group", "g-1", "--csv", str(table), "--master", served).output
+    assert "toy" in proteinx("compare", "--group", "pair", "--csv", str(table), "--master", served).output
     assert table.read_text().count("toy") == 1
     told = proteinx("compare", "a", "b", "--html", "x.html", "--master", served, expect=2).output
     assert f"{served}/compare?id=a&id=b" in " ".join(told.split())
@@ -130,7 +132,7 @@ def a_node(master: Master, table: pa.Table) -> Iterator[None]:
         found: list[Any] = []
 
         def waits() -> bool:
-            found[:] = http.get("/api/jobs?state=WAITING").json()["items"]
+            found[:] = http.get("/api/jobs?state=WAITING&q=toy-propose").json()["items"]
             return bool(found)
 
         wait_until(waits)
@@ -161,7 +163,7 @@ def test_a_plate_is_proposed_by_a_job_with_the_flags_of_the_experiment(
         told = proteinx("propose", "toy", *words, "--out", str(out)).output
     assert "2 of 3 variants" in told
     assert pq.read_table(out).to_pydict() == plate.to_pydict()
-    (job,) = json.loads(proteinx("list", "--where", "q=propose", "--json", "--master", served).output)
+    (job,) = json.loads(proteinx("list", "--where", "q=toy-propose", "--json", "--master", served).output)
     assert (job["source"], job["flags"]["split"]["folds"]) == ("TOY", 3)
     design = job["flags"]["design"]
     assert (design["library"], design["n"], design["goal"]) == ("singles", 3, "minimize")
@@ -181,7 +183,8 @@ def test_files_are_uploaded_and_what_was_understood_is_told(
     (done,) = json.loads(proteinx(*words, "--scores", "score,other", "--json").output)
     assert (done["source"], done["rows"], done["template"], done["replaced"]) == ("lab", 6, "MAVK", False)
     assert done["database"] == f"{served}/api/datasets/{done['dataset_id']}"
-    assert "Imported lab: 6 rows, version 2 ->" in proteinx(*words).output
+    file.write_text(file.read_text() + "A2I,9,9\n")
+    assert "Imported lab: 7 rows, version 2 ->" in proteinx(*words).output
     bad = tmp_path / "bad.csv"
     bad.write_text("mutant,score\nnothing,1\n")
     assert proteinx("db", "import", str(bad), "--template", "MAVK", "--master", served, expect=1).output
