@@ -71,13 +71,13 @@ def test_nothing_that_a_node_follows_is_refused(tmp_path_factory, parts) -> None
 
 def test_a_job_is_refused_at_its_submission_with_every_reference_named() -> None:
     """A job with `ftp://` data was created, waited for a node, and failed there."""
-    flags = {"data.source": "GB1", "split.method": "file", "split.path": "gopher://h/split.csv"}
+    flags = {"data.source": "GB1", "data.structure": "gopher://h/gb1.pdb"}
     with pytest.raises(MessageError) as refused:
         check(JobRequest(flags=flags, payload_ref="ftp://host/x.csv"))
     assert refused.value.code == "path_not_allowed"
     first, second = refused.value.problems
     assert first.startswith("`payload_ref` 'ftp://host/x.csv' is a ftp: reference; this node knows paths and")
-    assert second.startswith("`split.path` 'gopher://h/split.csv' is a gopher: reference")
+    assert second.startswith("`data.structure` 'gopher://h/gb1.pdb' is a gopher: reference")
 
 
 def test_words_that_name_no_file_are_no_references() -> None:

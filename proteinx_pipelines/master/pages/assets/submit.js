@@ -10,6 +10,8 @@ const text = /** @type {HTMLTextAreaElement} */ (document.getElementById("flags"
 const plan = () => /** @type {HTMLElement} */ (document.getElementById("plan"));
 const problems = /** @type {HTMLElement} */ (document.getElementById("problems"));
 const fields = [.../** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("[data-flag]"))];
+/** What the page says of the form; `form.dataset` is its field of that name. @param {string} name */
+const said = (name) => form.getAttribute(`data-${name}`) || "";
 let key = crypto.randomUUID();
 
 /** The value of a flag in the text. @param {string} name */
@@ -62,18 +64,17 @@ async function sendSweep(template) {
 }
 
 async function send() {
-  if (form.dataset.sweep) return sendSweep(form.dataset.sweep);
+  if (said("sweep")) return sendSweep(said("sweep"));
   return `/jobs/${(await api("POST", "/jobs", request(), { "Idempotency-Key": key })).job_id}`;
 }
 
 const look = seldom(async () => {
-  const found = await fragment("/submit/plan", undefined, { flags: text.value, like: form.dataset.like || "" });
+  const found = await fragment("/submit/plan", undefined, { flags: text.value, like: said("like") });
   const next = found.getElementById("plan");
   if (next) plan().replaceWith(next);
-  form.dataset.state = plan().dataset.state;
-  text.setAttribute("aria-invalid", String(form.dataset.state === "wrong"));
+  text.setAttribute("aria-invalid", String(plan().dataset.state === "wrong"));
   const command = document.getElementById("command");
-  if (command) command.textContent = [form.dataset.sweep ? `proteinx submit --template ${form.dataset.sweep}` : "proteinx submit", ...text.value.split("\n").map((line) => line.trim()).filter((line) => line && !line.startsWith("#")).map((line) => (/^[\w./=,:@+-]+$/.test(line) ? line : `'${line.replaceAll("'", "'\\''")}'`))].join(" \\\n  ");
+  if (command) command.textContent = [said("sweep") ? `proteinx submit --template ${said("sweep")}` : "proteinx submit", ...text.value.split("\n").map((line) => line.trim()).filter((line) => line && !line.startsWith("#")).map((line) => (/^[\w./=,:@+-]+$/.test(line) ? line : `'${line.replaceAll("'", "'\\''")}'`))].join(" \\\n  ");
 }, 500);
 
 /** @param {string[]} found */
