@@ -86,8 +86,12 @@ def submit(
             raise click.UsageError(
                 f"--id: {template!r} is a sweep of several experiments, whose ids are made."
             )
-        more = {"group": group or template, "priority": priority, "payload": payload}
-        raise SystemExit(submit_sweep(master_url, template, flags, wait=wait, as_json=as_json, **more))
+        raise SystemExit(
+            submit_sweep(
+                master_url, template, flags,
+                group=group or template, priority=priority, payload=payload, wait=wait, as_json=as_json,
+            )
+        )  # fmt: skip
     read = with_absolute_paths(read_flags(with_source_of(payload, flags), template=template))
     if master_url is not None:
         from proteinx_pipelines.cli.at_master import submit as submit_there

@@ -48,7 +48,7 @@ def begin(
     write_flags(connection, {job_id: flat}, have_defaults=False)
     sources = config.get("source")
     if isinstance(sources, list | tuple) and len(sources) > 1:
-        note_lists(connection, {values["source"]: map(spelt, sources)})
+        note_lists(connection, {str(values["source"]): [spelt(each) for each in sources]})
     events.record(connection, "job.created", {"state": "RUNNING", "experiment_id": name}, job_id=job_id)
     return job_id
 
