@@ -4,7 +4,7 @@ Refused are repeated keys (readers disagree on which one counts), NaN and infini
 64 bits, texts that are not Unicode or contain NUL, and nesting deeper than `MAX_DEPTH`. A document is first read
 (`read_json`), then cleaned (`clean`): refused values are removed and reported, and the rest can still be checked, so
 that the sender sees all problems at once. A document that another reader has read is asked for repeated keys alone
-(`may_repeat_keys`, `repeated_keys`).
+(`flags.repeated_keys`).
 """
 
 import json
@@ -19,10 +19,11 @@ MAX_DEPTH = 64
 """Largest nesting depth of objects and lists."""
 LARGEST_INTEGER = 2**63 - 1
 """Largest whole number, as in SQLite, Parquet and most JSON readers."""
+WRITTEN_TWICE = "written twice in one object; write it once"
+"""What is said of a key."""
 _LONGEST_INTEGER = 20  # characters of -2**63; reading 10^5000 as an integer is refused by Python itself
 _MOST_RECORDED = 1000  # problems reported per document; a document may have 200,000 NaN
 _TAKEN_OUT = object()
-_READ = (dict, list)  # containers that a reader of JSON makes
 # `dict` first: to ask whether something is a Mapping takes ten times as long.
 _CONTAINERS = (dict, Mapping, list, tuple)
 
@@ -73,45 +74,9 @@ def read_json(text: str) -> Any:
         raise TooDeep(f"objects and lists are nested more than {MAX_DEPTH} deep") from error
 
 
-def may_repeat_keys(text: bytes, document: Any) -> bool:
-    """False if no key of a JSON text is repeated for sure, at a fraction of the cost of reading it again.
-
-    Behind each key stands one colon, and a reader that lets the last of two values win keeps fewer keys. A colon in a
-    value makes the answer true as well; then `repeated_keys` knows.
-
-    Args:
-        text: the text, in UTF-8, UTF-16 or UTF-32.
-        document: what any reader made of it.
-    """
-    return text.count(b":") != _count_keys(document)
-
-
-def repeated_keys(text: str) -> list[Problem]:
-    """Every key that is written twice in one object of a JSON text, in the words of `clean`; at most 1,000 of them.
-
-    Raises:
-        NotJson: the text is not JSON.
-        TooDeep: the nesting is deeper than Python can read.
-    """
-    report = _Report([])
-    read = read_json(text)
-    waiting: list[tuple[Path, Any]] = [((), read)] if isinstance(read, _READ) else []
-    while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, dict):
-            _report_repeated(value, path, report)
-        places = value.items() if isinstance(value, dict) else enumerate(value)
-        inner = [((*path, place), each) for place, each in places if isinstance(each, _READ)]
-        waiting += reversed(inner)
-    return report.problems
-
-
-def _count_keys(value: Any) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum([_count_keys(each) for each in value.values() if isinstance(each, _READ)])
-    if isinstance(value, list):
-        return sum([_count_keys(each) for each in value if isinstance(each, _READ)])
-    return 0
+def repeated_in(value: Any) -> list[str]:
+    """Keys that are written twice in an object of `read_json`, in order."""
+    return list(dict.fromkeys(getattr(value, "repeated", ())))
 
 
 def clean(document: Any, path: Path = ()) -> tuple[Any, list[Problem]]:
@@ -161,7 +126,8 @@ def _clean(value: Any, path: Path, report: _Report, depth: int) -> Any:
 
 
 def _clean_object(value: Mapping[Any, Any], path: Path, report: _Report, depth: int) -> dict[str, Any]:
-    _report_repeated(value, path, report)
+    for key in repeated_in(value):
+        report.add((*path, key), WRITTEN_TWICE, "duplicate_key")
     cleaned = {}
     for key, item in value.items():
         reason = "a name must be a text" if not isinstance(key, str) else _why_not_text(key)
@@ -172,11 +138,6 @@ def _clean_object(value: Mapping[Any, Any], path: Path, report: _Report, depth: 
         if kept is not _TAKEN_OUT:
             cleaned[key] = kept
     return cleaned
-
-
-def _report_repeated(value: Mapping[Any, Any], path: Path, report: _Report) -> None:
-    for key in dict.fromkeys(getattr(value, "repeated", ())):
-        report.add((*path, key), "written twice in one object; write it once", "duplicate_key")
 
 
 def _why_not_json(value: Any) -> str | None:

@@ -9,9 +9,9 @@ from strategies import JSON, TEXTS, dotted_documents
 
 from proteinx_pipelines import metrics
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.flags.json_text import may_repeat_keys, repeated_keys
 from proteinx_pipelines.flags.nesting import expand
 from proteinx_pipelines.flags.parsing import parse_file, parse_flags, parse_pairs, to_dotted, to_pairs
+from proteinx_pipelines.flags.repeated_keys import may_repeat_keys, repeated_keys
 from proteinx_pipelines.flags.schema import known_flags
 from proteinx_pipelines.pipeline.stages import named_paths
 from proteinx_pipelines.stages.known_names import known_here

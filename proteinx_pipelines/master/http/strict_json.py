@@ -12,8 +12,9 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proteinx_pipelines.errors import MessageError
-from proteinx_pipelines.flags.json_text import NotJson, TooDeep, may_repeat_keys, repeated_keys
+from proteinx_pipelines.flags.json_text import NotJson, TooDeep
 from proteinx_pipelines.flags.problems import Problem, sentences
+from proteinx_pipelines.flags.repeated_keys import may_repeat_keys, repeated_keys
 from proteinx_pipelines.master.http.problems import problem_of, response_of
 
 
