@@ -13,7 +13,8 @@ from measure import Figure, Goal, Spread
 
 PAGES = {
     "first": "page=1", "deep": "page=1000", "last": "page=2000", "state": "state=SUCCEEDED&page=300",
-    "failed": "state=FAILED", "source": "source=GFP&page=100", "flag": "flag.split.folds=7&page=100",
+    "failed": "state=FAILED", "source": "source=GFP&page=100",
+    "one_of_sources": "source=TRPB&page=300", "flag": "flag.split.folds=7&page=100",
     "metric": "metric.test/spearman.min=0.9&page=20", "by_metric": "sort=-metric.test/spearman&page=500",
     "by_started": "sort=started_at&page=1000", "by_source": "sort=source&page=1500", "order": "sort=order&page=200",
     "text": "q=gb1-99",
@@ -28,13 +29,18 @@ def fill(path: Path, number: int) -> None:
     from proteinx_pipelines.master.database.engine import open_database
     from proteinx_pipelines.master.database.tables import job_flags, job_metrics, jobs
     from proteinx_pipelines.master.jobs.creating import JobRequest, check
+    from proteinx_pipelines.master.jobs.source_lists import note_lists, text_of
 
+    sources = ("GB1", "GFP", ["TRPB", "GB1"], ["PABP", "TRPB"])
     kinds = [
         check(JobRequest(flags={"data.source": source, "model.name": model, "split.folds": folds}))
-        for source in ("GB1", "GFP", "TRPB", "PABP") for model in ("ridge", "gp", "mlp") for folds in (5, 7)
+        for source in sources for model in ("ridge", "gp", "mlp") for folds in (5, 7)
     ]  # fmt: skip
     states = ("SUCCEEDED",) * 7 + ("FAILED", "CANCELLED", "WAITING")
     engine = open_database(path)
+    lists = {text_of(each.experiment.flags.data.source): each.experiment.flags.data.source for each in kinds}
+    with engine.begin() as connection:
+        note_lists(connection, lists)
     for first in range(0, number, 5_000):
         rows = [
             _row(k, kinds[k % len(kinds)], states[k * 7 % 10])

@@ -17,17 +17,38 @@ MOST_ENTRIES = 10_000
 DEEPEST = 64
 """Largest nesting depth of lists and objects, as in a message."""
 _LEFT_OUT = " … {count:,} {what} left out … "
+_EDGE = 1000
+"""Characters in which the end of a line, or a blank, is looked for where a text is cut."""
 
 
 def bounded(text: str, most: int = LONGEST_TEXT) -> str:
     """The text, or its start and its end with the number of omitted characters between them; about `most` characters.
 
-    The end gets three quarters of the length, since the end of a trace is the most informative part.
+    The end gets three quarters of the length, since the end of a trace is the most informative part. The text is cut
+    at ends of lines, or at blanks, where there are any: half of a password is none that anybody recognizes and hides.
     """
     if len(text) <= most:
         return text
-    first = most // 4
-    return text[:first] + _LEFT_OUT.format(count=len(text) - most, what="characters") + text[first - most :]
+    first, last = most // 4, len(text) - most + most // 4
+    end, start = _edge_before(text, first), _edge_after(text, last)
+    return text[:end] + left_out(start - end) + text[start:]
+
+
+def left_out(count: int) -> str:
+    """The mark in the place of so many characters."""
+    return _LEFT_OUT.format(count=count, what="characters")
+
+
+def _edge_before(text: str, place: int) -> int:
+    """The last end of a line, else the last blank, shortly before a place; the place itself where there is none."""
+    low = max(0, place - min(_EDGE, place // 2))
+    return next((found for edge in "\n " if (found := text.rfind(edge, low, place)) >= 0), place)
+
+
+def _edge_after(text: str, place: int) -> int:
+    """The start of the next line, else what follows the next blank, shortly behind a place; else the place itself."""
+    high = place + min(_EDGE, (len(text) - place) // 2)
+    return next((found + 1 for edge in "\n " if (found := text.find(edge, place, high)) >= 0), place)
 
 
 def bounded_document(value: Any, *, text: int = LONGEST_VALUE, entries: int = MOST_ENTRIES) -> Any:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from proteinx_pipelines.bounds import bounded
+from proteinx_pipelines.bounds import LONGEST_TEXT, bounded, left_out
 from proteinx_pipelines.visible import visible
 
 HIDDEN = "***"
@@ -55,6 +55,8 @@ _FOLDERS = ("PWD", "OLDPWD")
 """The shell's folders, not passwords: every path below them would be hidden."""
 _URL_END = re.compile(r"[\s'\"<>`]")
 _LONGEST_NAME = 256  # characters of a name that are examined
+_MARGIN = 65_536
+"""Characters behind a cut that are searched too; the half that is next to the end of the search is not shown."""
 _SHORTEST = 3  # a shorter secret would hide ordinary letters and numbers
 _SHORT = 6  # a shorter secret is hidden only as a whole word
 _ADDRESS = re.compile(r"(?:^|_)(?:URL|URI|DSN|ADDRESS|BACKEND|BROKER)$", re.IGNORECASE)
@@ -77,6 +79,25 @@ def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
     for secret in secrets.long:
         text = text.replace(secret, HIDDEN)
     return secrets.short.sub(HIDDEN, text) if secrets.short else text
+
+
+def redact_and_cut(text: str, most: int = LONGEST_TEXT, environment: Mapping[str, str] | None = None) -> str:
+    """Remove secrets from a text of any length, and its middle if it is too long.
+
+    Secrets are removed first: of one that lay across the cut, half would stay. Of a text without end only what is
+    shown is searched, with a margin in which a secret of up to 32,768 characters that begins before the cut ends.
+
+    Args:
+        text: anything that is about to be written or sent.
+        most: about so many characters are kept, a quarter of them at the start.
+        environment: as for `redact`.
+    """
+    if len(text) <= most + 2 * _MARGIN:
+        return bounded(redact(text, environment), most)
+    first = most // 4
+    start = redact(text[: first + _MARGIN], environment)[: -_MARGIN // 2][:first]
+    end = redact(text[first - most - _MARGIN :], environment)[_MARGIN // 2 :][first - most :]
+    return start + left_out(len(text) - most) + end
 
 
 def redact_all(value: Any, environment: Mapping[str, str] | None = None) -> Any:
@@ -116,9 +137,9 @@ def scrub(error: BaseException) -> None:
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
-        link.args = tuple(redact(bounded(part)) if isinstance(part, str) else part for part in link.args)
+        link.args = tuple(redact_and_cut(part) if isinstance(part, str) else part for part in link.args)
         if isinstance(link, OSError) and link.strerror:  # keeps its text apart from its arguments
-            link.strerror = redact(bounded(link.strerror))
+            link.strerror = redact_and_cut(link.strerror)
         link = link.__cause__ or link.__context__
 
 
@@ -130,7 +151,7 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
-        return visible(redact(bounded(super().format(record)))).replace("\n", "\n  ")
+        return visible(redact_and_cut(super().format(record))).replace("\n", "\n  ")
 
 
 class RedactingStream:
@@ -144,7 +165,7 @@ class RedactingStream:
 
     def write(self, text: str) -> int:
         """Write without secrets; returns the number of characters requested."""
-        self._stream.write(redact(bounded(text)))
+        self._stream.write(redact_and_cut(text))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:

@@ -12,13 +12,14 @@ from urllib.parse import quote
 
 import pytest
 
-from proteinx_pipelines.bounds import LONGEST_TEXT
+from proteinx_pipelines.bounds import LONGEST_TEXT, bounded
 from proteinx_pipelines.redaction import (
     RedactingFormatter,
     RedactingStream,
     is_secret_variable,
     redact,
     redact_all,
+    redact_and_cut,
     scrub,
 )
 
@@ -188,6 +189,53 @@ def test_what_is_logged_is_cut() -> None:
     error = ValueError("A" * 5_000_000)
     scrub(error)
     assert len(str(error)) < LONGEST_TEXT + 100
+
+
+SECRET = "s3cr3t/" * 30
+"""A secret that is longer than what a cut moves to the end of a word."""
+LOOKS = {
+    "a variable's value": (f"<{SECRET}>", {"LAB_API_KEY": SECRET}),
+    "after a name": (f"password='{SECRET} {SECRET}'", {}),
+    "in an address": (f"redis://user:{SECRET}@host", {}),
+    "a private key": (f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n{SECRET}\n-----END", {}),
+}
+
+
+@pytest.mark.parametrize("whole", [30_000, 400_000], ids=["short enough to be searched", "too long for it"])
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_part_of_a_secret_that_lies_across_the_cut_is_shown(look: str, whole: int) -> None:
+    """Half of a password stood in a trace of 30,000 characters: the text had been cut before it was searched."""
+    found, environment = LOOKS[look]
+    most = 2_000
+    for cut in (most // 4, whole - most + most // 4):
+        for before in range(1, len(found), 41):
+            text = ("x" * (cut - before) + found).ljust(whole, "y")
+            shown = redact_and_cut(text, most, environment)
+            assert "cr3" not in shown, (cut, before)
+            assert "left out" in shown
+            assert len(shown) < most + 100
+
+
+def test_cut_first_half_of_it_would_be_shown() -> None:
+    """Guard off: the text as it was before, cut and then searched."""
+    text = "x" * (LONGEST_TEXT // 4 - 100) + SECRET + "y" * 30_000
+    assert SECRET[:100] in redact(bounded(text), {"LAB_API_KEY": SECRET})
+
+
+def test_an_error_that_is_cut_before_anybody_searches_it_is_cut_between_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAB_API_KEY", CANARY)
+    for before in range(1, len(CANARY) + 1):
+        text = "x " * ((LONGEST_TEXT // 4 - before) // 2) + f"{CANARY} " * 10_000
+        assert CANARY[:4] not in redact_and_cut(str(ValueError(bounded(text)))), before
+
+
+def test_a_text_without_end_is_hidden_and_cut_in_time_that_does_not_grow() -> None:
+    assert (
+        _seconds(redact_and_cut, "redis://a", 8_000_000)
+        < 4 * _seconds(redact_and_cut, "redis://a", 300_000) + 0.1
+    )
 
 
 def test_a_record_is_letters_and_forges_no_other() -> None:

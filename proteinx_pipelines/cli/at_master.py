@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from proteinx_pipelines.cli.json_output import print_json, print_json_line
 from proteinx_pipelines.visible import indented, one_line
@@ -16,7 +17,19 @@ if TYPE_CHECKING:
     from proteinx_pipelines.contract.job import JobDocument
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_FILTERS = ("source", "model", "group", "unit", "node", "kind", "experiment_id", "created_by")
+_FILTERS = (
+    "q",
+    "since",
+    "until",
+    "source",
+    "model",
+    "group",
+    "unit",
+    "node",
+    "kind",
+    "experiment_id",
+    "created_by",
+)
 _STATES = {"PENDING": "WAITING,ASSIGNED,HELD"}
 
 
@@ -26,6 +39,12 @@ def master_option(command: Command) -> Command:
         "--master", "master_url", envvar="PROTEINX_MASTER", metavar="URL",
         help="Ask the Master at this address (PROTEINX_MASTER; token in PROTEINX_TOKEN) instead of this machine.",
     )(command)  # fmt: skip
+
+
+def is_from_environment() -> bool:
+    """True if the Master of the command that runs is named by PROTEINX_MASTER alone."""
+    source = click.get_current_context().get_parameter_source("master_url")
+    return source is ParameterSource.ENVIRONMENT
 
 
 def client_of(url: str) -> "Client":

@@ -1,16 +1,20 @@
 """`proteinx compare`: a leaderboard of experiments on the terminal, as an HTML page and as a table."""
 
 import dataclasses
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.at_master import master_option
 from proteinx_pipelines.cli.compare_words import SEEDS_CAPTION, caption, group_gap, means, names
 from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from proteinx_pipelines.experiment import Experiment
@@ -23,6 +27,7 @@ DEFAULT_METRICS = ("spearman", "mse")
 @click.command(
     epilog=examples(
         "proteinx compare gb1-ridge gb1-mlp gb1-gp",
+        "proteinx compare gb1-ridge gb1-mlp --master http://master:8000",
         "proteinx compare --group 'gb1-*' --metric ndcg --html board.html --csv board.csv",
     )
 )
@@ -41,6 +46,7 @@ DEFAULT_METRICS = ("spearman", "mse")
     "--resample", type=click.Choice(["variants", "positions"]),
     help="What is drawn.  [default: as in the experiments' own reports, positions if they differ]",
 )  # fmt: skip
+@master_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write an HTML page to this file.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write a CSV table to this file.")
@@ -51,6 +57,7 @@ def compare(
     resamples: int,
     seed: int,
     resample: "Unit | None",
+    master_url: str | None,
     as_json: bool,
     html: Path | None,
     csv_file: Path | None,
@@ -60,18 +67,21 @@ def compare(
     An EXPERIMENT is an id in this WORKDIR or the path of an experiment directory. Differences to the best experiment
     have paired bootstrap intervals: all experiments use the same resamples. Runs that differ only in their seeds are
     shown on one line, with mean and standard deviation; two such lines are compared seed by seed.
+
+    At a Master, an EXPERIMENT is a job's id or its experiment's, and --group one of its groups. What is compared is
+    fetched, and compared here.
     """
     from proteinx_pipelines.cli.compare_page import page
     from proteinx_pipelines.experiment_dir.files import json_ready, write_text
     from proteinx_pipelines.services.ranking import rank_experiments
 
-    chosen = _experiments(names, group)
-    try:
-        board = rank_experiments(
-            chosen, metrics or DEFAULT_METRICS, resamples=resamples, seed=seed, resample=resample
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    with _chosen(names, group, master_url, html) as chosen:
+        try:
+            board = rank_experiments(
+                chosen, metrics or DEFAULT_METRICS, resamples=resamples, seed=seed, resample=resample
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
     if as_json:
         import json
 
@@ -82,6 +92,25 @@ def compare(
         _write_csv(board, csv_file)
     if html is not None:
         write_text(html, page(board, chosen, html))
+
+
+@contextmanager
+def _chosen(
+    names: tuple[str, ...], group: str | None, master_url: str | None, html: Path | None
+) -> "Iterator[list[Experiment]]":
+    """The experiments: of this WORKDIR, or fetched from a Master, unless a folder is named."""
+    if master_url is None or any(Path(name).is_dir() for name in names):
+        yield _experiments(names, group)
+        return
+    if html is not None:
+        raise click.UsageError(
+            f"--html: the pages of a Master's experiments are at the Master, {master_url.rstrip('/')}/compare?"
+            f"{'&'.join(f'id={name}' for name in names) or 'id=JOB'}. Leave out --html, or --master."
+        )
+    from proteinx_pipelines.cli.files_at_master import experiments_of
+
+    with experiments_of(master_url, names, group) as found:
+        yield found
 
 
 def _experiments(names: tuple[str, ...], group: str | None) -> "list[Experiment]":

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from proteinx_pipelines.cli.at_master import is_from_environment, master_option
 from proteinx_pipelines.cli.completing import source_names
 from proteinx_pipelines.cli.db_align import align
 from proteinx_pipelines.cli.db_attach import attach
@@ -55,6 +57,7 @@ db.add_command(align)
 @click.option("--bad-rows", type=_PATH, help="Write every bad row with its line and reason to this CSV.")
 @click.option("--dry-run", is_flag=True, help="Print how the file is read, and import nothing.")
 @click.option("--replace", is_flag=True, help="Replace an existing source of this name.")
+@master_option
 @json_option
 @_database_option
 def import_(
@@ -62,6 +65,7 @@ def import_(
     name: str | None,
     database: Path | None,
     *,
+    master_url: str | None,
     dry_run: bool,
     bad_rows: Path | None,
     as_json: bool,
@@ -71,9 +75,22 @@ def import_(
 
     Each file becomes one source; either all of its rows are imported or none. The format is detected from the file's
     content; --dry-run shows it without importing. docs/data.md has an example of each format.
+
+    With --master each file is uploaded as a data set of the Master, by which jobs name it (`dataset`). Options about
+    the catalog here import into it, also where PROTEINX_MASTER is set.
     """
     if name is not None and len(files) > 1:
         raise click.UsageError("--name names one source; import the files one by one.")
+    of_catalog = _options_of_a_catalog()
+    if master_url is not None and not (of_catalog and is_from_environment()):
+        from proteinx_pipelines.cli.import_at_master import import_there, refuse_options_of_a_catalog
+
+        refuse_options_of_a_catalog(of_catalog)
+        reading = {option: value for option, value in options.items() if option not in OF_A_CATALOG}
+        done = import_there(master_url, files, name, reading, quiet=as_json)
+        if as_json:
+            print_json(done)
+        return
     target = database or load_settings().database_path
     done = [
         import_one(target, file, name, options, dry_run=dry_run, bad_rows=bad_rows, quiet=as_json)
@@ -81,6 +98,16 @@ def import_(
     ]
     if as_json:
         print_json(done)
+
+
+OF_A_CATALOG = ("dry_run", "replace", "bad_rows", "database", "most_bad")
+"""Options of `import` that are about the catalog here."""
+
+
+def _options_of_a_catalog() -> list[str]:
+    """Those of them that were given."""
+    source = click.get_current_context().get_parameter_source
+    return [name for name in OF_A_CATALOG if source(name) is ParameterSource.COMMANDLINE]
 
 
 @db.command("fetch")

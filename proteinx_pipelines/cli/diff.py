@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.at_master import is_from_environment, master_option
 from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from proteinx_pipelines.execution.drift import Drift
-    from proteinx_pipelines.execution.opened_generation import OpenedGeneration
     from proteinx_pipelines.services.diff import Comparison, MetricDifference
+    from proteinx_pipelines.services.ports import OpenedGeneration
 
 
 @click.command(
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
 @click.option(
     "--now", is_flag=True, help="Compare A with what its selection would choose from the database now."
 )
+@master_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def diff(before: str, after: str | None, now: bool, as_json: bool) -> None:
+def diff(before: str, after: str | None, now: bool, master_url: str | None, as_json: bool) -> None:
     """Compare two experiments: flags, stages, rows gained and lost, metrics with their intervals.
 
     A and B are ids; `ID@1` is generation 1 of an experiment. With --now, only A is given: lists the rows that a
     repeated selection would add, drop or score differently because the database has changed since.
+
+    At a Master, A and B are jobs or their experiments; what is compared is fetched. --now asks the database here.
     """
     from proteinx_pipelines.execution.drift import selection_drift
     from proteinx_pipelines.execution.opened_generation import open_named_generation
@@ -42,6 +46,16 @@ def diff(before: str, after: str | None, now: bool, as_json: bool) -> None:
 
     if now == (after is not None):
         raise click.UsageError("Give a second experiment, or --now.")
+    if master_url is not None and after is not None:
+        from proteinx_pipelines.cli.files_at_master import generations_of
+
+        with generations_of(master_url, (before, after)) as (one, two):
+            _show(one, two, compare(one, two), as_json=as_json)
+        return
+    if master_url is not None and not is_from_environment():
+        raise click.UsageError(
+            "--now: a Master has no database to select from; its nodes do. Leave out --master, or compare two jobs."
+        )
     settings = load_settings()
     side = open_named_generation(settings, before)
     if after is None:
@@ -49,8 +63,13 @@ def diff(before: str, after: str | None, now: bool, as_json: bool) -> None:
         _print_json(drift) if as_json else _print_drift(side, drift)
         return
     other = open_named_generation(settings, after)
-    comparison = compare(side, other)
-    _print_json(comparison) if as_json else _print_comparison(side, other, comparison)
+    _show(side, other, compare(side, other), as_json=as_json)
+
+
+def _show(
+    before: "OpenedGeneration", after: "OpenedGeneration", found: "Comparison", *, as_json: bool
+) -> None:
+    _print_json(found) if as_json else _print_comparison(before, after, found)
 
 
 def _print_json(found: "Comparison | Drift") -> None:

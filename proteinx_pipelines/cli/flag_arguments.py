@@ -26,6 +26,7 @@ def read_flags(
 
     Raises:
         FlagError: names every problem of the file and of the pairs.
+        TemplateIsASweep: the template is one of several experiments.
         click.UsageError: an argument is neither a file nor a pair, or there are two files.
     """
     from proteinx_pipelines.flags.parsing import parse_file, parse_flags
@@ -48,7 +49,9 @@ def read_flags(
         from proteinx_pipelines.flags.pairs import read_pairs
         from proteinx_pipelines.templates import template as template_of
 
-        return parse_flags(template_of(template).filled(dict(read_pairs(pairs)[0])), pairs, known=known)
+        return parse_flags(
+            template_of(template).filled_for_one(dict(read_pairs(pairs)[0])), pairs, known=known
+        )
     if texts:
         return parse_flags(texts[0], pairs, known=known)
     return parse_file(files[0], pairs, known=known) if files else parse_flags({}, pairs, known=known)

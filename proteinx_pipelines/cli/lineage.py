@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.at_master import master_option
 from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
@@ -15,31 +16,43 @@ if TYPE_CHECKING:
 _SHORT = 12
 
 
-@click.command("lineage", epilog=examples("proteinx lineage gb1-001", "proteinx lineage gb1-001@1 --files"))
+@click.command("lineage",
+    epilog=examples(
+        "proteinx lineage gb1-001", "proteinx lineage gb1-001@1 --files",
+        "proteinx lineage gb1-001 --master http://master:8000",
+    ),
+)  # fmt: skip
 @click.argument("experiment", metavar="ID[@GENERATION]", shell_complete=experiment_ids)
 @click.option("--files", is_flag=True, help="Also print the files of each stage with their digests.")
+@master_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, digests in full.")
-def lineage(experiment: str, files: bool, as_json: bool) -> None:
+def lineage(experiment: str, files: bool, master_url: str | None, as_json: bool) -> None:
     """Trace an experiment's metrics back to the rows they came from.
 
     For each stage: its key and code version, who computed it and when, and the digests of its inputs; at the end the
     query that selected the rows, as executed. Exit code 1 when the chain is broken.
     """
-    from proteinx_pipelines.execution.opened_generation import open_named_generation
-    from proteinx_pipelines.experiment_dir.campaign_dir import campaigns_of
-    from proteinx_pipelines.services.lineage import lineage as lineage_of
-    from proteinx_pipelines.settings import load_settings
-
-    settings = load_settings()
-    found = lineage_of(
-        open_named_generation(settings, experiment), campaigns_of(settings.paths.campaigns_dir)
-    )
+    found = _found(experiment, master_url)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, default=str))
     else:
         _print(found, files=files)
     if found.broken:
         raise SystemExit(1)
+
+
+def _found(experiment: str, master_url: str | None) -> "Lineage":
+    if master_url is not None:
+        from proteinx_pipelines.cli.files_at_master import lineage_of as lineage_there
+
+        return lineage_there(master_url, experiment)
+    from proteinx_pipelines.execution.opened_generation import open_named_generation
+    from proteinx_pipelines.experiment_dir.campaign_dir import campaigns_of
+    from proteinx_pipelines.services.lineage import lineage as lineage_of
+    from proteinx_pipelines.settings import load_settings
+
+    settings = load_settings()
+    return lineage_of(open_named_generation(settings, experiment), campaigns_of(settings.paths.campaigns_dir))
 
 
 def _print(found: "Lineage", *, files: bool) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         "proteinx submit flags.json train.lr=0.01 --id gb1-lr-01",
         "proteinx submit flags.json --payload /data/my_assay.csv",
         "proteinx submit --template baseline data.source=GB1 --wait",
+        "proteinx submit --template sweep data.source=GB1 --group models",
         "proteinx submit --master http://master:8000 --template next_round data.source=GB1 --payload GB1.csv",
     )
 )
@@ -65,6 +66,8 @@ def submit(
 
     The exit code is 1 when the node refuses the message. With --wait it is 0 when the experiment SUCCEEDED and 1
     otherwise. Ctrl-C stops the waiting, not the experiment.
+
+    A template that is a sweep is sent as a group to a Master: the one named, or the one that runs in this WORKDIR.
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths, with_source_of
     from proteinx_pipelines.cli.waiting import report_decision, wait_for
@@ -72,9 +75,23 @@ def submit(
     from proteinx_pipelines.node.lifecycle.service_ports import NodePlanner, NodeQueue
     from proteinx_pipelines.services import submitting
     from proteinx_pipelines.settings import load_settings
+    from proteinx_pipelines.templates import template as template_of
 
     if not flags and template is None and payload is None:
         raise click.UsageError("Missing FLAGS: a file, pairs like data.source=GB1, or --template NAME.")
+    if template is not None and template_of(template).grid:
+        from proteinx_pipelines.cli.sweep_at_master import submit_sweep
+
+        if experiment_id is not None:
+            raise click.UsageError(
+                f"--id: {template!r} is a sweep of several experiments, whose ids are made."
+            )
+        raise SystemExit(
+            submit_sweep(
+                master_url, template, flags,
+                group=group or template, priority=priority, payload=payload, wait=wait, as_json=as_json,
+            )
+        )  # fmt: skip
     read = with_absolute_paths(read_flags(with_source_of(payload, flags), template=template))
     if master_url is not None:
         from proteinx_pipelines.cli.at_master import submit as submit_there

@@ -11,11 +11,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.contract.base import Document, Number, Stage
 from proteinx_pipelines.contract.request import SCHEMA_VERSION, message_key_of
 from proteinx_pipelines.errors import MessageError
-from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.redaction import redact_and_cut
 
 AGAIN_S = 300.0
 """If a message reappears within so many seconds of the moment at which its result, which Redis had lost, is put back,
@@ -132,7 +131,7 @@ def rejection(raw: bytes, error: MessageError, *, node: str, received_at: str) -
         message_id=error.message_id,
         experiment_id=error.experiment_id,
         status="REJECTED",
-        error=ResultError(code=error.code, message=redact(bounded(str(error))), retryable=error.retryable),
+        error=ResultError(code=error.code, message=redact_and_cut(str(error)), retryable=error.retryable),
         finished_at=received_at,
         node=node,
     )

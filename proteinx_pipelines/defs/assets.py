@@ -10,7 +10,6 @@ from typing import Any
 
 import dagster as dg
 
-from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.defs.attempts import attempt_of, note_failure
 from proteinx_pipelines.defs.checks import check_results, checks_of, unasked_results
 from proteinx_pipelines.defs.metadata import describe
@@ -18,7 +17,7 @@ from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.errors import CheckFailed, ProteinxError
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.pipeline.stages import STAGES
-from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.redaction import redact_and_cut
 
 
 def _asset(name: str) -> dg.AssetsDefinition:
@@ -75,7 +74,7 @@ def _asset(name: str) -> dg.AssetsDefinition:
 def _failure_shown(name: str, partition: str, error: Exception) -> dg.AssetObservation:
     """Error for the partition's own page: otherwise that page is only red, and the error is in a run's log."""
     code = error.code if isinstance(error, ProteinxError) else "stage_failed"
-    text = redact(bounded(str(error) or repr(error)))
+    text = redact_and_cut(str(error) or repr(error))
     return dg.AssetObservation(name, partition=partition, metadata={"error": text, "error code": code})
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import dagster as dg
 
-from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.defs.tags import RunIdentity, identity_of
 from proteinx_pipelines.errors import Cancelled, MissingArtifact
 from proteinx_pipelines.execution.attempt import Attempt
@@ -25,7 +24,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.lifecycle.disk_reserve import with_reserve
-from proteinx_pipelines.redaction import redact, scrub
+from proteinx_pipelines.redaction import redact_and_cut, scrub
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.stages.known_names import known_here
 
@@ -92,7 +91,7 @@ def note_failure_event(run_id: str, event: dg.DagsterEvent) -> None:
 
 
 def _note(token: str, code: str, message: str, trace: str) -> None:
-    message, trace = redact(bounded(message)), redact(bounded(trace))
+    message, trace = redact_and_cut(message), redact_and_cut(trace)
     with_reserve(node_settings(), lambda: node_state().note_error(token, code, message, trace))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.execution.printed import printed_lines
-from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.redaction import redact_and_cut
 
 MAX_BYTES = 5_000_000
 """Size in bytes at which a log moves to `train.log.1`, replacing the previous one."""
@@ -101,11 +101,7 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
-        text = super().format(record)
-        if len(text) > RECORD_CHARS:
-            half, n_more = RECORD_CHARS // 2, len(text) - RECORD_CHARS
-            text = f"{text[:half]}\n... {n_more:,} characters left out ...\n{text[-half:]}"
-        return redact(text)
+        return redact_and_cut(super().format(record), RECORD_CHARS)
 
 
 def _is_of_interest(record: logging.LogRecord) -> bool:

@@ -6,7 +6,6 @@ a link leads out. Paths typed on the command line are not restricted by this mod
 """
 
 import contextlib
-import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -14,16 +13,15 @@ from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from proteinx_pipelines.contract.references import path_scheme_problem, shown_reference
 from proteinx_pipelines.errors import PathNotAllowed
 from proteinx_pipelines.files.fetching.interface import RemoteFile
 from proteinx_pipelines.files.fetching.registry import fetched_files, remote_file
 from proteinx_pipelines.settings import Settings
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: `C:` is a drive
 _LONGEST = (
     4096  # characters; a path of 300,000 `../` would need a look-up for each, which takes half a minute
 )
-_LONGEST_SHOWN = 200
 _SPECIAL = {
     stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
 }  # fmt: skip
@@ -57,7 +55,7 @@ class References:
         """
         if self._settings is None or len(reference) > _LONGEST:
             return None
-        return remote_file(self._settings, reference, f"`{name}` {_shown(reference)}")
+        return remote_file(self._settings, reference, shown_reference(name, reference))
 
     def resolve(self, reference: str, *, name: str = "reference") -> Path:
         """The absolute path of a reference, with links resolved; it need not exist.
@@ -71,7 +69,7 @@ class References:
             PathNotAllowed: it is another kind of URL, leads outside the folders, or to a pipe, socket or device; the
                 message names them.
         """
-        shown = f"`{name}` {_shown(reference)}"
+        shown = shown_reference(name, reference)
         if len(reference) > _LONGEST:
             raise PathNotAllowed(
                 f"{shown} has {len(reference):,} characters; at most {_LONGEST:,} are expected."
@@ -106,23 +104,12 @@ def refuse_special(path: Path, shown: str) -> None:
 
 
 def _as_path(reference: str, shown: str) -> PurePath:
-    scheme = _SCHEME.match(reference)
-    if not scheme:
+    problem = path_scheme_problem(shown, reference)
+    if problem is not None:
+        raise PathNotAllowed(problem)
+    if not reference.lower().startswith("file:"):
         return Path(reference)
-    if scheme[1].lower() != "file":
-        raise PathNotAllowed(
-            f"{shown} is a {scheme[1]}: reference; this node knows paths and file:// URLs only, px://sha256/<digest>, "
-            "and the addresses of its store and Master. Copy the file into WORKDIR or a folder of PROTEINX_DATA_ROOTS "
-            "and refer to it there."
-        )
     url = urlsplit(reference)
     if url.netloc not in ("", "localhost") or url.query or url.fragment:
         raise PathNotAllowed(f"{shown} names another machine or more than a path; use file:///path.")
     return Path(url2pathname(url.path))
-
-
-def _shown(reference: str) -> str:
-    text = repr(reference[:_LONGEST_SHOWN])
-    if len(reference) > _LONGEST_SHOWN:
-        return f"{text[: _LONGEST_SHOWN - 3]}..."
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

@@ -3,7 +3,8 @@
 Refused are repeated keys (readers disagree on which one counts), NaN and infinities (not JSON), whole numbers beyond
 64 bits, texts that are not Unicode or contain NUL, and nesting deeper than `MAX_DEPTH`. A document is first read
 (`read_json`), then cleaned (`clean`): refused values are removed and reported, and the rest can still be checked, so
-that the sender sees all problems at once.
+that the sender sees all problems at once. A document that another reader has read is asked for repeated keys alone
+(`flags.repeated_keys`).
 """
 
 import json
@@ -18,9 +19,13 @@ MAX_DEPTH = 64
 """Largest nesting depth of objects and lists."""
 LARGEST_INTEGER = 2**63 - 1
 """Largest whole number, as in SQLite, Parquet and most JSON readers."""
+WRITTEN_TWICE = "written twice in one object; write it once"
+"""What is said of a key."""
 _LONGEST_INTEGER = 20  # characters of -2**63; reading 10^5000 as an integer is refused by Python itself
 _MOST_RECORDED = 1000  # problems reported per document; a document may have 200,000 NaN
 _TAKEN_OUT = object()
+# `dict` first: to ask whether something is a Mapping takes ten times as long.
+_CONTAINERS = (dict, Mapping, list, tuple)
 
 
 class NotJson(ValueError):
@@ -69,6 +74,11 @@ def read_json(text: str) -> Any:
         raise TooDeep(f"objects and lists are nested more than {MAX_DEPTH} deep") from error
 
 
+def repeated_in(value: Any) -> list[str]:
+    """Keys that are written twice in an object of `read_json`, in order."""
+    return list(dict.fromkeys(getattr(value, "repeated", ())))
+
+
 def clean(document: Any, path: Path = ()) -> tuple[Any, list[Problem]]:
     """Split a document into plain JSON values and the problems of the rest.
 
@@ -100,11 +110,11 @@ def _integer(digits: str) -> int | _LongInteger:
 
 
 def _clean(value: Any, path: Path, report: _Report, depth: int) -> Any:
-    if isinstance(value, Mapping | list | tuple):
+    if not isinstance(value, str) and isinstance(value, _CONTAINERS):
         if depth > MAX_DEPTH:
             report.add(path[:3], f"objects and lists are nested more than {MAX_DEPTH} deep", "too_deep")
             return _TAKEN_OUT
-        if isinstance(value, Mapping):
+        if isinstance(value, (dict, Mapping)):
             return _clean_object(value, path, report, depth)
         items = (_clean(item, (*path, position), report, depth + 1) for position, item in enumerate(value))
         return [None if item is _TAKEN_OUT else item for item in items]
@@ -116,8 +126,8 @@ def _clean(value: Any, path: Path, report: _Report, depth: int) -> Any:
 
 
 def _clean_object(value: Mapping[Any, Any], path: Path, report: _Report, depth: int) -> dict[str, Any]:
-    for key in dict.fromkeys(getattr(value, "repeated", ())):
-        report.add((*path, key), "written twice in one object; write it once", "duplicate_key")
+    for key in repeated_in(value):
+        report.add((*path, key), WRITTEN_TWICE, "duplicate_key")
     cleaned = {}
     for key, item in value.items():
         reason = "a name must be a text" if not isinstance(key, str) else _why_not_text(key)

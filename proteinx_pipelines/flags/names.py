@@ -86,13 +86,20 @@ def with_unknown_names(
     )
 
 
-def refuse_unknown_names(flags: ExperimentFlags, known: KnownNames) -> None:
+def refuse_unknown_names(
+    flags: ExperimentFlags, known: KnownNames, nested: Mapping[str, Any] | None = None
+) -> None:
     """Check the names of a flag set.
+
+    Args:
+        flags: the flag set.
+        known: what can be computed with.
+        nested: its tree as plain JSON types, where the caller has it already.
 
     Raises:
         FlagError: names every one that is not known, and what is.
     """
-    if problems := unknown_names(flags.nested(), known):
+    if problems := unknown_names(flags.nested() if nested is None else nested, known):
         raise FlagError(sentences(problems))
 
 

@@ -56,6 +56,12 @@ SYNONYMS = {
 }
 """Names used elsewhere -> the flag here."""
 
+OF_SWEEPS = ("sweep", "sweeps", "grid", "draw")
+"""Names of what varies between experiments."""
+_A_SWEEP = (
+    "; a message or job is one experiment, with one value of each flag. Send a sweep to a Master as a unit of a group: "
+    "POST /api/groups/{id}/units with `flags` and `grid` (or `list`, `draw`, `search`), or Client.sweep"
+)
 _MOST_SUGGESTIONS = 3  # `seed` alone matches four flags
 _LONGEST_NAME = 100  # characters; comparing longer texts takes time and yields no suggestion
 _LIKENESS = 0.75
@@ -85,7 +91,9 @@ def suggestions(path: Path) -> tuple[str, ...]:
 
 
 def did_you_mean(path: Path) -> str:
-    """`; did you mean ...?` for an unknown name, or nothing."""
+    """`; did you mean ...?` for an unknown name, or what to do instead, or nothing."""
+    if str(path[0]).lower() in OF_SWEEPS:
+        return _A_SWEEP
     found = suggestions(path)
     return f"; did you mean {' or '.join(f'`{each}`' for each in found)}?" if found else ""
 

@@ -4,12 +4,12 @@ pydantic checks; its errors are put into words here, using the flag's own schema
 JSON text (not Python values), because strict checking accepts a list for a tuple only from JSON.
 """
 
-import json
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, cast
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from proteinx_pipelines.flags.base import REFUSED
 from proteinx_pipelines.flags.describe import describe
@@ -26,7 +26,7 @@ _MOST_TRANSLATED = 6 * MAX_PROBLEMS  # pydantic reports every alternative of a u
 
 def validate(tree: Tree) -> tuple[ExperimentFlags | None, list[Problem]]:
     """Check a nested tree (plain JSON values) against the models; flags are None when there are problems."""
-    text = json.dumps({"data": {}, **tree}, allow_nan=False)
+    text = to_json({"data": {}, **tree})
     between = list(_between_groups(tree))
     try:
         flags = ExperimentFlags.model_validate_json(text)

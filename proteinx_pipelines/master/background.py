@@ -72,8 +72,8 @@ def background_of(master: Master) -> Background:
     """The tasks of a Master; not started."""
     return Background(
         (
-            Task("search", 1.0, lambda: _search(master)),
-            Task("webhooks", 0.5, lambda: delivery.deliver_due(master)),
+            Task("search", 1.0, Searches(master).go_on),
+            Task("webhooks", 0.5, delivery.Deliveries(master).look),
             Task("runs", 10.0, lambda: master.database.write(end_silent)),
             Task("clean", 6 * 3600.0, lambda: remove(master, find(master))),
             Task("forget", 3600.0, lambda: master.database.write(forget_old)),
@@ -87,9 +87,20 @@ def forget_old(connection: Connection) -> None:
     connection.execute(delete(answers).where(answers.c.at < timestamp_before(ANSWERS_KEPT_S)))
 
 
-def _search(master: Master) -> None:
-    """Go on with the searches, if there are any: a look costs less than a change."""
-    with master.database.reading() as connection:
-        is_any = connection.execute(_SUBMITTED).scalar_one() > 0
-    if is_any:
-        master.database.write(searching.go_on)
+class Searches:
+    """The searches of a Master: while there are none, one is looked for after a commit only."""
+
+    def __init__(self, master: Master) -> None:
+        self._database = master.database
+        self._is_any, self._seen = False, -1
+
+    def go_on(self) -> None:
+        """Go on with the searches, if there are any: a look costs less than a change."""
+        version = self._database.version
+        if not self._is_any and version == self._seen:
+            return
+        with self._database.reading() as connection:
+            self._is_any = connection.execute(_SUBMITTED).scalar_one() > 0
+        self._seen = version
+        if self._is_any:
+            self._database.write(searching.go_on)

@@ -231,12 +231,13 @@ def value_of(flags: ExperimentFlags, dotted: str) -> Any:
     """Value of a flag by its dotted name; None for a missing one of `ext`."""
     group, _, name = dotted.partition(".")
     found = getattr(flags, group)
-    return found.get(name) if isinstance(found, Mapping) else getattr(found, name)
+    return found.get(name) if isinstance(found, dict) else getattr(found, name)
 
 
 def named_paths(flags: ExperimentFlags) -> dict[str, str]:
     """Text of each flag that names a path, by dotted name (`split.path` -> text). The file system is not accessed."""
-    names = [name for stage in STAGES.values() for name in stage.file_flags]
+    flagged = [name for stage in STAGES.values() for name in stage.file_flags]
+    names = [name for name in flagged if value_of(flags, name) is not None]  # few are set, and every job asks
     return {place: text for name in names for place, text in paths_of(flags, name).items()}
 
 

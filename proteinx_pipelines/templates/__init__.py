@@ -4,10 +4,11 @@ Each `<name>.yaml` beside this file is one. `proteinx submit --template NAME`, t
 `GET /api/templates` offer them; what `needs` names is the user's to give.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from math import prod
 from typing import Any
 
 from proteinx_pipelines.errors import InputError
@@ -19,6 +20,21 @@ class UnknownTemplate(InputError):
     """There is no template of this name."""
 
     code = "unknown_template"
+
+
+class TemplateIsASweep(InputError):
+    """A template of several experiments was asked for one."""
+
+    code = "template_is_a_sweep"
+
+    def __init__(self, name: str, number: int, varied: Iterable[str]) -> None:
+        super().__init__(
+            f"The template {name!r} is a sweep: {number} experiments that differ in {', '.join(varied)}. A job is one "
+            f"experiment, so none was sent. Send them as a group: `proteinx submit --template {name} ...` where a "
+            f"Master runs or with --master URL, Client.sweep(..., template={name!r}), or POST /api/groups and then "
+            f'POST /api/groups/{{id}}/units with {{"template": "{name}", "flags": {{...}}}}. For one experiment take '
+            "another template, or write its flags."
+        )
 
 
 class TemplateNeeds(InputError):
@@ -53,8 +69,23 @@ class Template:
             "flags": dict(self.flags), "grid": dict(self.grid), "expects": list(self.expects),
         }  # fmt: skip
 
+    @property
+    def number(self) -> int:
+        """Number of its experiments."""
+        return prod(len(values) for values in self.grid.values())
+
+    def filled_for_one(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The flags of its one experiment; arguments and further errors are those of `filled`.
+
+        Raises:
+            TemplateIsASweep: it has several.
+        """
+        if self.grid:
+            raise TemplateIsASweep(self.name, self.number, self.grid)
+        return self.filled(given)
+
     def filled(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Its flags with the user's; theirs win.
+        """Its flags with the user's, which win; of a sweep those that its experiments share.
 
         Args:
             given: nested or dotted flags.

@@ -62,12 +62,10 @@ def find_template(
         CatalogError: there is no template, or it is not a sequence; the message explains how to give one.
     """
     if given is not None:
-        return _given(given)
-    for beside in files_beside(path, stem):
-        if beside.is_file() and beside.suffix == ".json":
-            return FoundTemplate(_from_json(beside, "template"), f"`template` in {beside.name}")
-        if beside.is_file():
-            return FoundTemplate(_from_fasta(beside), f"{beside.name} beside the file")
+        return given_template(given)
+    written = template_beside(path, stem)
+    if written is not None:
+        return written
     found = _in_the_file(hints, offset)
     if found is None:
         raise CatalogError(
@@ -95,8 +93,26 @@ def files_beside(path: Path, stem: str) -> list[Path]:
     return [path.with_name(name) for name in names if name != path.name]
 
 
-def _given(text: str) -> FoundTemplate:
-    """Interpret the user's value: a sequence, unless a file of this name exists."""
+def template_beside(path: Path, stem: str) -> FoundTemplate | None:
+    """The template in a file beside the data in `path`; None where there is no such file.
+
+    Raises:
+        CatalogError: the file has no sequence.
+    """
+    for beside in files_beside(path, stem):
+        if beside.is_file() and beside.suffix == ".json":
+            return FoundTemplate(_from_json(beside, "template"), f"`template` in {beside.name}")
+        if beside.is_file():
+            return FoundTemplate(_from_fasta(beside), f"{beside.name} beside the file")
+    return None
+
+
+def given_template(text: str) -> FoundTemplate:
+    """Interpret the user's value: a sequence, unless a file of this name exists.
+
+    Raises:
+        CatalogError: it is neither.
+    """
     path = Path(text)
     try:
         is_file = len(text) < 4096 and "\n" not in text and path.is_file()

@@ -63,6 +63,30 @@ def test_what_a_change_would_compute_is_told_by_the_master(there, master) -> Non
     assert "--payload" in there("plan", *RIDGE, "--payload", "x.csv", code=2)
 
 
+def test_a_template_that_is_a_sweep_is_sent_as_a_group(there) -> None:
+    """Its nine experiments were one: the flags that all of them share."""
+    unit = json.loads(there("submit", "--template", "sweep", "data.source=GB1", "--group", "nine", "--json"))
+    assert (unit["state"], unit["counts"]["total"], len(unit["jobs"])) == ("SUBMITTED", 9, 9)
+    assert {job["flags"]["model"]["name"] for job in unit["jobs"]} == {"ridge", "gp", "boosting"}
+    told = there("submit", "--template", "sweep", "data.source=GB1", "split.folds=3", "--priority", "2")
+    assert "9 experiments wait as" in told
+    assert "in the group 'sweep'" in told
+    assert "experiment 0: `split.folds`" in there(
+        "submit", "--template", "sweep", "data.source=GB1", "split.folds=x", code=1
+    )
+    assert "whose ids are made" in there(
+        "submit", "--template", "sweep", "data.source=G", "--id", "a", code=2
+    )
+
+
+def test_a_sweep_without_a_master_is_told_where_to_send_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PROTEINX_MASTER", raising=False)
+    done = CliRunner().invoke(main, ["submit", "--template", "sweep", "data.source=GB1"])
+    assert done.exit_code == 1
+    assert "start one with `proteinx up`, or name one with --master" in done.output
+
+
 def test_a_refusal_is_said_in_the_masters_words(there) -> None:
     assert "did you mean" in there("submit", "--template", "baselin", "data.source=GB1", code=1).lower()
     assert "no job and no experiment 'nothing'" in there("cancel", "nothing", code=1)

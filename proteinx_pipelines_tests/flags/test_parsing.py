@@ -4,12 +4,14 @@ import sys
 
 import pytest
 from hypothesis import given, settings
-from strategies import dotted_documents
+from hypothesis import strategies as st
+from strategies import JSON, TEXTS, dotted_documents
 
 from proteinx_pipelines import metrics
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.nesting import expand
 from proteinx_pipelines.flags.parsing import parse_file, parse_flags, parse_pairs, to_dotted, to_pairs
+from proteinx_pipelines.flags.repeated_keys import may_repeat_keys, repeated_keys
 from proteinx_pipelines.flags.schema import known_flags
 from proteinx_pipelines.pipeline.stages import named_paths
 from proteinx_pipelines.stages.known_names import known_here
@@ -345,3 +347,15 @@ def test_a_file_of_variants_or_several_are_read_and_one_is_written_as_before() -
             path_of(wrong)
     with pytest.raises(FlagError, match="`path` is given and `library` is 'singles'"):
         parse_flags({"data.source": "x", "design.library": "singles", "design.path": ["a.csv", "b.csv"]})
+
+
+@settings(max_examples=200)
+@given(JSON, TEXTS, JSON, st.booleans())
+def test_a_repeated_key_is_found_by_counting_alone_whatever_stands_around_it(around, key, value, is_repeated):
+    pair = f"{json.dumps(key)}: {json.dumps(value)}"
+    text = f'[{json.dumps(around)}, {{"n": {{{pair}{f", {pair}" if is_repeated else ""}}}}}]'
+    found = [problem.path for problem in repeated_keys(text)]
+    assert found == ([(1, "n", key)] if is_repeated else [])
+    assert may_repeat_keys(text.encode(), json.loads(text)) or not is_repeated
+    if ":" not in json.dumps([around, key, value]).replace('": ', ""):
+        assert may_repeat_keys(text.encode(), json.loads(text)) is is_repeated

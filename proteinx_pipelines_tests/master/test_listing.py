@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import insert, update
 
 from proteinx_pipelines.master.database.tables import groups, jobs
+from proteinx_pipelines.master.jobs import source_lists
 from proteinx_pipelines.master.jobs.listing import JobFilter, list_jobs
 from proteinx_pipelines.master.jobs.metric_rows import write_metrics
 from proteinx_pipelines.master.master import Master
@@ -74,6 +75,46 @@ def test_a_filter_finds_these(
     assert [job["experiment_id"] for job in answer.json()["items"]] == found
     if "page" not in query:
         assert answer.json()["total"] == len(found)
+
+
+SOURCES = {
+    "alone": ["GB1"],
+    "first": ["GB1", "GFP"],
+    "last": ["GFP", "GB1"],
+    "between": ["GFP", "GB1", "TRPB"],
+    "alike": ["GB1_2"],
+    "others": ["GFP", "GB1_2"],
+    "long": ["L" * 300, "GB1"],
+}
+
+
+def test_a_source_is_found_alone_and_among_others(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job on two data sets was in no list of either."""
+    for name, sources in SOURCES.items():
+        for again in ("", "-2"):  # a list is known by then
+            asked = {"flags": {"data.source": sources}, "experiment_id": f"{name}{again}"}
+            assert http.post("/api/jobs", json=asked).status_code == 201
+    config = {"name": "run", "config": {"source": ["GB1", "MINE"]}}
+    http.post("/api/runs", json=config).raise_for_status()
+
+    def found(**query: str) -> set[str]:
+        page = http.get("/api/jobs", params={"size": 100, **query}).json()
+        assert page["total"] == len(page["items"])
+        return {job["experiment_id"].removesuffix("-2") for job in page["items"]}
+
+    assert found(source="GB1") == {"alone", "first", "last", "between", "long", "run"}
+    assert found(source="GFP") == {"first", "last", "between", "others"}
+    assert found(source="GB1", state="WAITING", sort="source") == found(source="GB1") - {"run"}
+    assert found(source="L" * 300) == {"long"}
+    assert found(source="MINE") == {"run"}
+    assert found(source="GB1, GFP") == {"first"}
+    assert found(source="GB") == found(source="%") == found(source=", ") == set()
+    assert ">between<" in http.get("/jobs", params={"source": "GB1"}).text
+    some = found(source="GB1")
+    monkeypatch.setattr(source_lists, "_MOST_NAMED", 2)  # as with more lists than a statement has room for
+    assert found(source="GB1") == some
+    hold = {"action": "hold", "filter": {"source": "TRPB"}}
+    assert len(http.post("/api/jobs/actions", json=hold).json()["done"]) == 2
 
 
 @pytest.mark.parametrize(

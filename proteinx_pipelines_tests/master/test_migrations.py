@@ -119,6 +119,27 @@ def test_the_first_database_is_migrated_with_all_that_is_in_it(place: Path | str
     again.dispose()
 
 
+def test_sources_of_old_jobs_are_found_one_by_one_and_rows_without_a_job_are_gone(place: Path | str) -> None:
+    engine = engine_of(place)
+    make_first(engine)
+    several = old_row("several", parse_flags({"data.source": ["GB1", "GFP"]}), source="GB1, GFP")
+    with engine.begin() as connection:
+        connection.execute(insert(first.jobs), several)
+    engine.dispose()
+    engine = open_database(place)
+    with engine.begin() as connection:
+        assert found(connection, source="GFP") == ["several"]
+        connection.execute(text("DELETE FROM jobs WHERE experiment_id = 'several'"))
+        connection.execute(text("DROP TABLE source_lists"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    engine.dispose()
+    engine = open_database(place)  # as one in which a job was deleted before
+    with engine.begin() as connection:
+        assert found(connection, source="GFP") == []
+        assert found(connection, **{"flag.data.source": '["GB1", "GFP"]'}) == []
+    engine.dispose()
+
+
 def test_a_new_database_has_the_same_shape_as_a_migrated_one(place: Path | str) -> None:
     engine = open_database(place)
     with engine.begin() as connection:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from proteinx_pipelines.contract.request import parse_message
+from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.master.http import app, plain_json
 from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.http.bodies import BoundedBodies
@@ -30,6 +32,15 @@ REQUESTS: dict[str, tuple[bytes, dict[str, str]]] = {
     "not a number": (b'{"flags": {"data.source": "GB1", "train.lr": NaN}}', JSON),
     "a long number": (b'{"flags": {"data.source": "GB1", "split.seed": 1' + 400 * b"0" + b"}}", JSON),
     "twice": (b'{"priority": 1, "priority": 2, "flags": {"data.source": "GB1"}, "experiment_id": "e"}', JSON),
+    "twice, deep within": (
+        b'{"flags": {"train.lr": 1, "ext": [{"a": 1, "a": 1}]}, "experiment_id": "e"}',
+        JSON,
+    ),
+    "twice, in UTF-16": ('{"flags": {"train.lr": 1, "train.lr": 2}}'.encode("utf-16"), JSON),
+    "colons in values": (
+        b'{"flags": {"data.source": "a:b::c", "ext.a:b": {"c": ":"}}, "experiment_id": "e"}',
+        JSON,
+    ),
     "unknown field": (b'{"flags": {"data.source": "GB1"}, "prioritty": 3}', JSON),
     "wrong types": (b'{"flags": 3, "priority": "high", "held": []}', JSON),
     "texts for values": (b'{"flags": {"data.source": "GB1"}, "priority": "4", "held": "yes"}', JSON),
@@ -67,6 +78,8 @@ def test_both_ways_give_the_same_answers(http: TestClient, monkeypatch: pytest.M
     statuses = {name: status for name, (status, _) in short.items()}
     assert (statuses["right"], statuses["no JSON"], statuses["no token"]) == (201, 422, 401)
     assert 500 not in statuses.values()
+    assert statuses["colons in values"] == 201
+    assert [short[name][1]["code"] for name in short if name.startswith("twice")] == ["duplicate_key"] * 3
 
 
 def test_the_usual_request_takes_the_short_way(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +92,42 @@ def test_the_usual_request_takes_the_short_way(http: TestClient, monkeypatch: py
     assert answer_of(http, RIGHT, {**JSON, **TOKEN})[0] == 201
     with pytest.raises(AssertionError, match="FastAPI's way"):
         answer_of(http, RIGHT, TOKEN)
+
+
+TWICE = '{"flags": {"data.source": "GB1", "train": {"lr": 0.1, "lr": 0.2}}, "experiment_id": "e"}'
+
+
+def test_a_key_that_is_written_twice_gets_the_sentence_that_the_queue_gives(http: TestClient) -> None:
+    """A job was created with the last of two learning rates, and its sender read the first."""
+    with pytest.raises(MessageError) as refused:
+        parse_message(TWICE.encode())
+    answer = http.post("/api/jobs", content=TWICE, headers={**JSON, **TOKEN})
+    assert (answer.status_code, answer.json()["code"]) == (422, refused.value.code) == (422, "duplicate_key")
+    assert answer.json()["problems"] == ["`flags.train.lr`: written twice in one object; write it once."]
+    assert answer.json()["problems"][0].replace("flags.", "") == refused.value.problems[0]
+    assert http.get("/api/jobs", headers=TOKEN).json()["total"] == 0
+
+
+def test_no_route_takes_a_key_twice(http: TestClient) -> None:
+    routes = [
+        (method, path)
+        for path, methods in http.get("/openapi.json").json()["paths"].items()
+        for method, route in methods.items()
+        if "application/json" in route.get("requestBody", {}).get("content", {})
+    ]
+    assert len(routes) > 15
+    body = '{"jobs": [{"flags": {}, "priority": 1, "flags": {}}]}'
+    for method, path in routes:
+        answer = http.request(method, path, content=body, headers={**JSON, **TOKEN})
+        assert (answer.status_code, answer.json()["code"]) == (422, "duplicate_key"), path
+        assert "`jobs[0].flags`" in answer.json()["detail"], path
+
+
+def test_without_the_check_the_last_one_counts(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guard off."""
+    monkeypatch.setattr(plain_json, "refuse_repeated_keys", lambda *_given: None)
+    answer = http.post("/api/jobs", content=TWICE, headers={**JSON, **TOKEN})
+    assert answer.json()["flags"]["train"]["lr"] == 0.2
 
 
 def test_a_body_that_is_too_large_is_refused_and_counted_on_both_ways(

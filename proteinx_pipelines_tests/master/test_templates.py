@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from proteinx_pipelines.contract.request import parse_message
+from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master.groups.expanding import UnitRequest
@@ -52,6 +54,35 @@ def test_a_unit_of_a_sweep_has_its_experiments_unless_it_says_what_varies() -> N
     assert named == [(name, seed) for name in ("ridge", "gp", "boosting") for seed in (1, 2, 3)]
     assert len(requests_of(UnitRequest(**given, grid={"split.seed": [5, 6]}))) == 2
     assert len(requests_of(UnitRequest(**given, list=[{"split.seed": 5}]))) == 1
+
+
+def test_a_sweep_that_is_sent_as_a_job_is_refused_with_what_to_do(http: TestClient) -> None:
+    """It ran one experiment, with the flags that all nine share, and nobody was told."""
+    sweep = {"template": "sweep", "flags": {"data.source": "GB1"}}
+    job = {"flags": {"data.source": "GB1"}}
+    for path, body in (("jobs", sweep), ("jobs/batch", {"jobs": [job, sweep]})):
+        answer = http.post(f"/api/{path}", json=body)
+        assert answer.status_code == 422
+        assert "9 experiments that differ in model.name, split.seed" in answer.json()["detail"]
+        assert "POST /api/groups/{id}/units" in answer.json()["detail"]
+    assert http.post("/api/jobs", json=sweep).json()["code"] == "template_is_a_sweep"
+    assert http.get("/api/jobs").json()["total"] == 0
+    group = http.post("/api/groups", json={"name": "nine"}).json()["group_id"]
+    unit = http.post(f"/api/groups/{group}/units", json=sweep).json()["unit_id"]
+    assert http.post(f"/api/units/{unit}/submit").json()["counts"]["total"] == 9
+
+
+@pytest.mark.parametrize("name", ["sweep", "grid"])
+def test_a_sweep_among_the_flags_is_refused_at_every_door_with_what_to_do(
+    http: TestClient, name: str
+) -> None:
+    flags = {"data.source": "GB1", name: {"split.seed": [1, 2]}}
+    expected = f"`{name}`: unknown flag; a message or job is one experiment"
+    (problem,) = http.post("/api/jobs", json={"flags": flags}).json()["problems"]
+    assert problem.startswith(expected)
+    with pytest.raises(MessageError) as refused:
+        parse_message(json.dumps({"experiment_id": "e", "flags": flags}).encode())
+    assert refused.value.problems == (problem,)
 
 
 def write_pairs(path: Path) -> None:

@@ -57,6 +57,29 @@ def test_a_deleted_job_is_in_no_list_and_comes_back_as_it_was(http: TestClient, 
     assert told[-2:] == ["job.deleted", "job.restored"]
 
 
+def test_what_finds_a_job_goes_and_comes_with_it(http: TestClient, master: Master) -> None:
+    """A deleted job's flags and metrics still found it, and the list had no row to show: an error of the server."""
+    score = {"test/spearman": 0.5}
+    kept, deleted = (new_job(master, name, node="n", summary=score) for name in ("kept", "deleted"))
+    for job_id in (kept, deleted):
+        end(master, job_id)
+    filters: list[dict[str, str]] = [
+        {"flag.data.source": "GB1"}, {"metric.test/spearman.min": "-1"}, {"sort": "-metric.test/spearman"},
+        {"flag.data.source": "GB1", "state": "SUCCEEDED"},
+    ]  # fmt: skip
+
+    def found() -> list[set[str]]:
+        pages = [http.get("/api/jobs", params=query).json() for query in filters]
+        assert [page["total"] for page in pages] == [len(page["items"]) for page in pages]
+        return [{job["job_id"] for job in page["items"]} for page in pages]
+
+    assert found() == [{kept, deleted}] * 4
+    http.delete(f"/api/jobs/{deleted}").raise_for_status()
+    assert found() == [{kept}] * 4
+    http.post(f"/api/jobs/{deleted}/restore").raise_for_status()
+    assert found() == [{kept, deleted}] * 4
+
+
 def test_a_name_that_another_model_has_got_stays_there(
     http: TestClient, master: Master, trained: str
 ) -> None:

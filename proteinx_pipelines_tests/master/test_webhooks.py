@@ -8,8 +8,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -90,6 +93,33 @@ def test_an_event_arrives_signed_and_once(http_: TestClient, receiver: Receiver)
     assert (told["type"], told["data"]["job_id"], told["data"]["state"]) == ("job.created", job, "WAITING")
     with pytest.raises(Exception, match="signature"):
         Webhook(made["secret"]).verify(body.decode().replace("WAITING", "FAILED "), headers)
+
+
+def test_the_outbox_is_looked_at_after_a_commit_and_when_something_is_due(
+    http_: TestClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice a second a Master asked for what was due, and there was nothing."""
+    http_.post("/api/webhooks", json={"url": receiver.url, "events": ["job.created"]})
+    looks: list[float] = []
+    monkeypatch.setattr(delivery, "deliver_due", partial(_counted, looks, delivery.deliver_due))
+    now = [time.time() + 60]  # behind every time of a row
+    monkeypatch.setattr(delivery, "time", SimpleNamespace(time=lambda: now[0]))
+    mail = delivery.Deliveries(master_of(http_))
+    assert [mail.look() for _ in range(3)] == [0, 0, 0]
+    assert len(looks) == 1
+    receiver.answers = [500, 204]
+    http_.post("/api/jobs", json=RIDGE)
+    assert mail.look() == 1  # refused: due again in some seconds
+    assert [mail.look() for _ in range(3)] == [0, 0, 0]
+    assert len(looks) == 3  # the attempt was a commit
+    now[0] += delivery.PAUSES_S[0] * 1.3
+    assert mail.look() == 1
+    assert [row["state"] for row in rows(http_)] == ["sent"]
+
+
+def _counted(looks: list[float], deliver: Callable[[Any], int], master: object) -> int:
+    looks.append(0.0)
+    return deliver(master)
 
 
 def test_a_change_that_fails_puts_nothing_out(http_: TestClient, receiver: Receiver) -> None:

@@ -16,18 +16,18 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from proteinx_pipelines.contract.references import is_content_path, is_file_name, web_problem
 from proteinx_pipelines.errors import BackendError, CorruptArtifact, MissingFile, PathNotAllowed
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.files.blobs.folder import place
 from proteinx_pipelines.files.blobs.watching import Watch
-from proteinx_pipelines.files.fetching.interface import RemoteFile, by_address, is_file_name
+from proteinx_pipelines.files.fetching.interface import RemoteFile, by_address
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.workdir import objects_dir
 
 TOKEN = "PROTEINX_TOKEN"  # noqa: S105  # the name of a variable
 SILENCE_S = 30.0
-_CONTENT = re.compile(r"/api/datasets/[A-Za-z0-9][A-Za-z0-9._-]{0,199}/content")
 _DIGEST = re.compile("[0-9a-f]{64}")
 _BLOCK_BYTES = 1 << 18
 
@@ -40,9 +40,8 @@ def master_dataset(settings: Settings, reference: str, shown: str) -> RemoteFile
     """
     master = (settings.master or "").rstrip("/")
     path = reference.removeprefix(master)
-    if not master or path == reference or not _CONTENT.fullmatch(path):
-        known = f"{master}/api/datasets/<id>/content" if master else "none, since PROTEINX_MASTER is not set"
-        raise PathNotAllowed(f"{shown} is not fetched; the web addresses that this node fetches: {known}.")
+    if not master or path == reference or not is_content_path(path):
+        raise PathNotAllowed(web_problem(shown, master or None))
 
     def fill(folder: Path, watch: Watch | None) -> str:
         with _asked(reference, "GET") as answer:

@@ -5,11 +5,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from proteinx_pipelines.contract.references import digest_and_name, digest_problem, is_file_name
 from proteinx_pipelines.errors import CorruptArtifact, MissingFile, PathNotAllowed
 from proteinx_pipelines.files.blobs.interface import BlobStore, checked_name
 from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.files.fetching.from_master import has_master, object_here, object_of_master
-from proteinx_pipelines.files.fetching.interface import RemoteFile, by_address, by_digest, is_file_name
+from proteinx_pipelines.files.fetching.interface import RemoteFile, by_address, by_digest
 from proteinx_pipelines.files.shared.experiments import sent_document
 from proteinx_pipelines.files.shared.names import EXPERIMENTS, OBJECTS, description_name, object_name
 from proteinx_pipelines.files.shared.store import shared_store
@@ -31,12 +32,10 @@ def file_by_digest(settings: Settings, reference: str, shown: str) -> RemoteFile
     Raises:
         PathNotAllowed: it is not of this form, or there is neither a store nor a Master.
     """
-    kind, _, rest = reference.partition("://")[2].partition("/")
-    digest, _, name = rest.partition("/")
-    if kind != "sha256" or not _DIGEST.fullmatch(digest) or (name and not is_file_name(name)):
-        raise PathNotAllowed(
-            f"{shown} is not of the form px://sha256/<64 hexadecimal digits>, with /<file name> behind it or not."
-        )
+    found = digest_and_name(reference)
+    if found is None:
+        raise PathNotAllowed(digest_problem(shown))
+    digest, name = found
     if not has_master(settings):
         _refuse_without_store(settings, shown)
     stored = _object(settings, reference, digest, name) if settings.store is not None else None

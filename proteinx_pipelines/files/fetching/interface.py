@@ -1,7 +1,6 @@
 """What a fetcher of references does."""
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ Raises MissingFile (there is none), CorruptArtifact (other bytes than named), Ba
 """
 Version = Callable[[], str]
 """Asks what is behind an address now: another text for another content. Raises as `Fill` does."""
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ +@=-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,3 @@ def by_digest(sha256: str) -> str:
 def by_address(address: str) -> str:
     """Key of whatever is behind an address."""
     return f"address-{hashlib.sha256(address.encode('utf-8')).hexdigest()}"
-
-
-def is_file_name(name: str) -> bool:
-    """True if a text from elsewhere may be the name of a file here."""
-    return bool(_NAME.fullmatch(name)) and not name.endswith((".", " "))

@@ -6,7 +6,7 @@ tables raises `REVISION` and adds a module to `migrations/versions`.
 
 from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, Table, Text
 
-REVISION = "0003"
+REVISION = "0004"
 """Revision of these tables, the newest of `migrations/versions`; `migrating` refuses a newer one."""
 
 metadata = MetaData()
@@ -123,6 +123,14 @@ job_flags = Table(
     Column("value", Text, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Index("idx_job_flags_number", "number"),
+)
+
+source_lists = Table(
+    "source_lists",  # texts in `jobs.source` that stand for several sources; see `jobs.source_lists`
+    metadata,
+    Column("source", Text, primary_key=True),  # a long one by its digest
+    Column("text", Text, primary_key=True),
+    Index("idx_source_lists_text", "text"),
 )
 
 job_metrics = Table(

@@ -51,6 +51,8 @@ class Database:
             on_commit: called on the writer's thread after each commit; wakes streams.
         """
         self.engine = engine
+        self.version = 0
+        """Number of commits so far: who finds it unchanged need not read again. Nobody else writes."""
         self._on_commit = on_commit
         self._changes: queue.SimpleQueue[list[Asked] | None] = queue.SimpleQueue()
         self._gatherings: dict[asyncio.AbstractEventLoop, Gathering] = {}
@@ -174,6 +176,7 @@ class Database:
         except BaseException as error:  # noqa: BLE001  # whoever asked gets it
             tell([(asked, error)])
             return
+        self.version += 1
         tell([(asked, value)])
         if asked.is_news(value):
             self._on_commit()
@@ -190,6 +193,7 @@ class Database:
                 (asked, own[asked] if isinstance(own.get(asked), BaseException) else error) for asked in batch
             )
             return
+        self.version += 1
         tell(settled)
         if any(asked.is_news(value) for asked, value in settled if not isinstance(value, BaseException)):
             self._on_commit()

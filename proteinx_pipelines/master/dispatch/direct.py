@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.cancel import read_cancel
+from proteinx_pipelines.contract.references import refuse_references
 from proteinx_pipelines.contract.request import ExperimentRequest, message_key_of, parse_message
 from proteinx_pipelines.contract.result import rejection
 from proteinx_pipelines.errors import MessageError
@@ -40,7 +41,7 @@ def decide(connection: Connection, raw: bytes, *, counts_again: bool = True) -> 
         counts_again: false for a copy that an earlier process may have decided already.
     """
     try:
-        request = parse_message(raw, names_known_to_nodes(connection))
+        request = refuse_references(parse_message(raw, names_known_to_nodes(connection)))
     except MessageError as error:
         key = error.message_key or message_key_of(raw)
         return _again(connection, key, counts=counts_again) or _refuse(connection, raw, error)

@@ -53,6 +53,8 @@ CANCEL_AGAIN_S = 20.0
 """Seconds after which a cancel that has not ended its job is asked for again."""
 POSITIONS_S = 5.0
 """Seconds between two updates of the places in the line."""
+POSITIONS_AGAIN_S = 60.0
+"""The same while nobody asks for his place and nothing was committed."""
 MOST_POSITIONS = 1000
 """Most waiting jobs, from the front, whose places are shown."""
 COMPARE_S = 5.0
@@ -61,6 +63,9 @@ CANCELS_S = 0.3
 """Seconds between two looks at the list of cancels."""
 ALL_RESULTS_S = 1.0
 """Seconds between two looks at the results of nodes that have no job."""
+LOOK_AGAIN_S = 5.0
+"""Longest time, in seconds, that what the database said is taken for what it says: without a commit it says the same,
+but what was to be done with it may have failed."""
 _ANY_WAITING = select(jobs.c.job_id).where(jobs.c.state == "WAITING").limit(1)
 
 
@@ -82,6 +87,13 @@ class Dispatcher:
     _trusted_from: float = 0.0
     """Time from which a missing heartbeat means a lost node: all of them had time to renew theirs."""
     _known_beats: dict[str, Beat] = field(default_factory=dict)
+    _versions: dict[str, int] = field(default_factory=dict)
+    """What was read -> the database's version then."""
+    _busy: frozenset[str] = frozenset()
+    """Nodes that have jobs."""
+    _none_waits: bool = False
+    _none_placed: bool = False
+    """True if no sender who knows only Redis has a waiting job."""
 
     def __post_init__(self) -> None:
         self.assigner = Assigner(
@@ -104,7 +116,8 @@ class Dispatcher:
         assigned = self.assign()
         if assigned or self.is_busy:  # the Master commits hundreds of times a second while jobs come in
             worked = self.send() or worked or assigned
-        worked = bool(answer(self.database, self.wire)) or worked
+        if self._is_news("answers"):
+            worked = bool(answer(self.database, self.wire)) or worked
         self.note_reports()
         self.nudge()
         self.show_positions()
@@ -122,8 +135,8 @@ class Dispatcher:
         """Bring the table of nodes up to date with their heartbeats."""
         if not self._is_due("beats", BEATS_S):
             return
-        with self.database.reading() as connection:
-            self.nodes = registry.all_nodes(connection)
+        if self._is_news("nodes"):
+            self._read_nodes()
         known = {node.name for node in self.nodes}
         if self._is_due("find", FIND_S):
             known |= self.wire.names_of_nodes()
@@ -137,8 +150,11 @@ class Dispatcher:
             self._known_beats.update(fresh)
             for name in gone:
                 self._known_beats.pop(name, None)
-            with self.database.reading() as connection:
-                self.nodes = registry.all_nodes(connection)
+            self._read_nodes()
+
+    def _read_nodes(self) -> None:
+        with self.database.reading() as connection:
+            self.nodes = registry.all_nodes(connection)
 
     def _queue_of(self, name: str, beat: Beat) -> str | None:
         """The node's list where it is one of this Master's; None for a node that works for somebody else."""
@@ -158,11 +174,12 @@ class Dispatcher:
     def take_results(self) -> bool:
         """Count the results of every node that has jobs; now and then of all nodes."""
         names = [node.name for node in self.nodes]
-        with self.database.reading() as connection:
-            busy = {node for node, _ in open_jobs(connection)}
-        self.is_busy = bool(busy)
+        if self._is_news("busy"):
+            with self.database.reading() as connection:
+                self._busy = frozenset(node for node, _ in open_jobs(connection))
+        self.is_busy = bool(self._busy)
         if not self._is_due("results", ALL_RESULTS_S):
-            names = [name for name in names if name in busy]
+            names = [name for name in names if name in self._busy]
         found = self.wire.results(names)
         for node, raws in found.items():
             arrived = [Arrived.read(node, raw) for raw in raws]
@@ -189,7 +206,7 @@ class Dispatcher:
     # ------------------------------------------------------------------ lost nodes
     def recall(self) -> None:
         """Let jobs of lost nodes wait again: unclaimed ones at once, claimed ones when the lease has ended."""
-        if not self._is_due("recall", RECALL_S):
+        if not self._is_due("recall", RECALL_S) or not self.is_busy:
             return
         lost = {node.name: node for node in self.nodes if node.is_lost}
         for row in self._rows(jobs.c.node.in_(lost)) if lost else ():
@@ -246,10 +263,11 @@ class Dispatcher:
         """Give waiting jobs to nodes with a free slot."""
         if not any(node.takes_jobs for node in self.nodes):
             return False
+        if not self._is_news("waiting") and self._none_waits:
+            return False
         with self.database.reading() as connection:
-            if is_paused(connection):
-                return False
-            if connection.execute(_ANY_WAITING).first() is None:
+            self._none_waits = connection.execute(_ANY_WAITING).first() is None
+            if self._none_waits or is_paused(connection):
                 return False
             choices = self.assigner.choices(connection, self.nodes)
         if not choices:
@@ -286,7 +304,7 @@ class Dispatcher:
 
     def nudge(self) -> None:
         """Send again what may have got lost: Redis may have come back with an older state, a node with none."""
-        if not self._is_due("nudge", NUDGE_S):
+        if not self._is_due("nudge", NUDGE_S) or not self.is_busy:
             return
         alive = [node.name for node in self.nodes if not node.is_lost and node.queue is not None]
         for row in self._rows(jobs.c.sent, jobs.c.node.in_(alive)) if alive else ():
@@ -301,7 +319,7 @@ class Dispatcher:
         reports = []
         if self.reports and self._is_due("reports", REPORTS_S):
             reports, self.reports = merged(self.reports), []
-        if self._is_due("statuses", STATUS_S):
+        if self._is_due("statuses", STATUS_S) and self.is_busy:
             with self.database.reading() as connection:
                 asked = open_jobs(connection)
             read = zip(asked, self.wire.statuses(asked) if asked else [], strict=True)
@@ -317,6 +335,8 @@ class Dispatcher:
         """Show the place in the line of each waiting experiment whose sender knows only Redis."""
         if not self._is_due("positions", POSITIONS_S):
             return
+        if not self._is_news("places", POSITIONS_AGAIN_S) and self._none_placed:
+            return
         query = ordered(
             select(jobs.c.experiment_id, jobs.c.message_key).where(jobs.c.state == "WAITING")
         ).limit(MOST_POSITIONS)
@@ -327,6 +347,7 @@ class Dispatcher:
             for place, row in reversed(list(enumerate(line, start=1)))
             if row["message_key"] is not None
         }
+        self._none_placed = not places
         if places:
             self.wire.line().positions(places)
 
@@ -336,6 +357,14 @@ class Dispatcher:
         with self.database.reading() as connection:
             query = select(jobs).where(jobs.c.state.in_(ON_A_NODE), *where).order_by(jobs.c.assigned_at)
             return rows(connection, query)
+
+    def _is_news(self, what: str, longest_s: float = LOOK_AGAIN_S) -> bool:
+        """True if something was committed since the last look at something, or that is `longest_s` ago."""
+        version, is_due = self.database.version, steady_seconds() >= self._due.get(what, 0.0)
+        if self._versions.get(what) == version and not is_due:
+            return False
+        self._versions[what], self._due[what] = version, steady_seconds() + longest_s
+        return True
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now = steady_seconds()

@@ -38,6 +38,7 @@ from proteinx_pipelines.master.http.counted import API, CountedRequests
 from proteinx_pipelines.master.http.event_feed import EventFeed
 from proteinx_pipelines.master.http.plain_json import ShortRoute, ShortWays
 from proteinx_pipelines.master.http.slow import SlowWork
+from proteinx_pipelines.master.http.strict_json import StrictJson
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.observation.observed import Observed
 from proteinx_pipelines.master.pages import site
@@ -110,6 +111,7 @@ def create_app(master: Master) -> FastAPI:
     app.include_router(metrics.router)
     _add_health(app)
     site.install(app)
+    app.add_middleware(StrictJson, uploads=UPLOADS)  # innermost: what takes a short way is checked there
     app.add_middleware(ShortWays, routes=_short_routes(), handlers=app.exception_handlers)
     app.add_middleware(BoundedBodies, uploads=UPLOADS)  # inside of the next, which would wrap its errors
     app.add_middleware(SafeHeaders)

@@ -14,9 +14,10 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proteinx_pipelines.master.http.access import Caller
+from proteinx_pipelines.master.http.strict_json import again, refuse_repeated_keys
 
 Body = TypeVar("Body", bound=BaseModel)
 JSON = "application/json"
@@ -76,7 +77,7 @@ class ShortWays:
             await self._tell(error, scope, receive, send)
             return
         if response is None:
-            await self._app(scope, _again(request, receive), send)
+            await self._app(scope, again(request, receive), send)
         else:
             await response(scope, receive, send)
 
@@ -86,20 +87,6 @@ class ShortWays:
 
         handlers = {of: handler for of, handler in self._handlers.items() if of not in (500, Exception)}
         await ExceptionMiddleware(fail, handlers)(scope, receive, send)
-
-
-def _again(request: Request, receive: Receive) -> Receive:
-    """The messages of a request from the start, its body among them where that was read."""
-    body: bytes | None = getattr(request, "_body", None)
-
-    async def again() -> Message:
-        nonlocal body
-        if body is None:
-            return await receive()
-        message, body = {"type": "http.request", "body": body, "more_body": False}, None
-        return message
-
-    return again
 
 
 class _Short(Generic[Body]):
@@ -125,6 +112,9 @@ class _Short(Generic[Body]):
         if request.headers.get("content-type") != JSON:
             return None
         try:
-            return self._body.model_validate(from_json(await request.body()))
+            body = await request.body()
+            document = from_json(body)
+            refuse_repeated_keys(body, document)
+            return self._body.model_validate(document)
         except (ClientDisconnect, ValueError):  # pydantic's errors are such
             return None

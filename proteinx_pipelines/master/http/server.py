@@ -1,5 +1,7 @@
 """Serves the application: claims the port before it says so, and ends open streams when it is asked to stop."""
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -18,21 +20,37 @@ from proteinx_pipelines.master.settings import DEFAULT_HOST, MasterSettings
 
 WAITING = 2048
 """Connections that may wait to be accepted."""
+TICKS = 10
+"""Looks of uvicorn in a second: it writes the time anew at each tenth."""
 STOP_S = 10
 """Seconds that requests in progress have to end when the Master stops."""
 
 
 class _Server(uvicorn.Server):
-    """Ends every stream before uvicorn waits for the connections."""
+    """Ends every stream before uvicorn waits for the connections, and sleeps while nobody asks for anything."""
 
     def __init__(self, config: uvicorn.Config, stop_streams: Callable[[], None]) -> None:
         super().__init__(config)
         self._stop_streams = stop_streams
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked_to_end = asyncio.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle SIGINT and SIGTERM."""
         self._stop_streams()
         super().handle_exit(sig, frame)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._asked_to_end.set)
+
+    async def main_loop(self) -> None:
+        """Wait for the end; once a second the header with the time is written anew. uvicorn looks ten times."""
+        self._loop = asyncio.get_running_loop()
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += TICKS
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._asked_to_end.wait()
 
 
 def bind(settings: MasterSettings) -> socket.socket:

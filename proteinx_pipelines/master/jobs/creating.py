@@ -19,6 +19,7 @@ from proteinx_pipelines.master.jobs.flag_rows import write_flags
 from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
 from proteinx_pipelines.master.jobs.order import latest_start
 from proteinx_pipelines.master.jobs.requests import Checked, JobRequest, check
+from proteinx_pipelines.master.jobs.source_lists import note_lists, text_of
 
 __all__ = ["Asked", "Checked", "JobRequest", "check", "create", "create_many"]
 _INSERT = insert(jobs)
@@ -65,6 +66,7 @@ def create_many(connection: Connection, asked: Sequence[Asked]) -> list[dict[str
     known, place = names_known_to_nodes(connection), next_place(connection)
     found: list[dict[str, Any] | ProteinxError] = []
     flat: dict[str, Mapping[str, str]] = {}
+    several: dict[str, Sequence[str]] = {}
     for one in asked:
         try:
             row = _row(connection, one, known, place)
@@ -73,11 +75,15 @@ def create_many(connection: Connection, asked: Sequence[Asked]) -> list[dict[str
             continue
         found.append(row)
         flat[row["job_id"]] = one.checked.flat
+        sources = one.checked.experiment.flags.data.source
+        if len(sources) > 1:
+            several[row["source"]] = sources
         place += 1.0
     rows = [row for row in found if isinstance(row, dict)]
     if rows:
         connection.execute(_INSERT, rows)
         write_flags(connection, flat)
+        note_lists(connection, several)
         told = [
             (row["job_id"], {"state": row["state"], "experiment_id": row["experiment_id"]}) for row in rows
         ]
@@ -89,7 +95,7 @@ def _row(connection: Connection, asked: Asked, known: KnownNames | None, place: 
     checked, now = asked.checked, timestamp()
     request, flags = checked.request, checked.experiment.flags
     if known is not None and asked.kind == "experiment":
-        refuse_unknown_names(flags, known)
+        refuse_unknown_names(flags, known, checked.nested)
     dataset = None
     if request.dataset is not None:
         dataset = _dataset(connection, request.dataset)
@@ -108,7 +114,7 @@ def _row(connection: Connection, asked: Asked, known: KnownNames | None, place: 
             latest_start(flags.run.deadline, flags.run.slo_s, now, None),
         ),
         "flags": checked.nested,
-        "source": ", ".join(flags.data.source),
+        "source": text_of(flags.data.source),
         "model": flags.model.name,
         "payload_ref": request.payload_ref if dataset is None else payload_ref_of(dataset),
         "dataset": None if dataset is None else dataset["dataset_id"],

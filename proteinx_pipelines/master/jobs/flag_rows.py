@@ -6,12 +6,13 @@ A default may change from one program to the next. `follow_defaults` then writes
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select
 
 from proteinx_pipelines.master.database.facts import fact, set_fact
 from proteinx_pipelines.master.database.tables import job_flags, job_metrics, jobs
-from proteinx_pipelines.master.jobs.flat_flags import flat_defaults, spelt_text
+from proteinx_pipelines.master.jobs.flat_flags import flat_defaults, flat_document, spelt, spelt_text
 
 _DEFAULTS = "flag_defaults"
 _LONGEST = 200
@@ -51,6 +52,18 @@ def write_flags(
         ]
     if rows:
         connection.execute(_INSERT, rows)
+
+
+def write_flags_again(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Write the rows of a job whose row of `jobs` was put back."""
+    have_defaults = row["kind"] != "run" and bool(row["flags"])
+    defaults = flat_defaults() if have_defaults else {}
+    if row["kind"] == "run":
+        flat = {str(name): spelt(value) for name, value in row["flags"].items()}
+    else:
+        flat = flat_document(row["flags"])
+    differing = {name: value for name, value in flat.items() if defaults.get(name) != value}
+    write_flags(connection, {row["job_id"]: differing}, have_defaults=have_defaults)
 
 
 def remove_rows(connection: Connection, number: int) -> None:

@@ -15,6 +15,7 @@ from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.jobs.finding import one
+from proteinx_pipelines.master.jobs.source_lists import text_of
 from proteinx_pipelines.pipeline.stages import stages_of
 
 
@@ -92,6 +93,6 @@ def _earlier(
     same = query.where(jobs.c.experiment_id == experiment_id)
     if experiment_id is not None and (found := connection.execute(same).mappings().one_or_none()):
         return dict(found)
-    query = query.where(jobs.c.source == ", ".join(flags.data.source))
+    query = query.where(jobs.c.source == text_of(flags.data.source))
     row = connection.execute(query).mappings().one_or_none()
     return dict(row) if row is not None else None

@@ -17,6 +17,7 @@ from proteinx_pipelines.master.database.tables import groups, jobs
 from proteinx_pipelines.master.jobs.flag_rows import has_flag
 from proteinx_pipelines.master.jobs.metric_rows import within
 from proteinx_pipelines.master.jobs.ordering import MOST, SORTABLE, BadQuery, count, numbers_of, rows_of
+from proteinx_pipelines.master.jobs.source_lists import has_source
 from proteinx_pipelines.master.jobs.standing import Line
 from proteinx_pipelines.master.jobs.states import ALL
 from proteinx_pipelines.master.jobs.text_search import has_text
@@ -25,7 +26,7 @@ from proteinx_pipelines.services.usage import since_of
 __all__ = ["SORTABLE", "BadQuery", "JobFilter", "JobPage", "ids_of", "list_jobs"]
 LARGEST_PAGE = 1000
 _EQUAL = {
-    "source": jobs.c.source, "model": jobs.c.model, "unit": jobs.c.unit_id, "node": jobs.c.node,
+    "model": jobs.c.model, "unit": jobs.c.unit_id, "node": jobs.c.node,
     "kind": jobs.c.kind, "experiment_id": jobs.c.experiment_id, "created_by": jobs.c.created_by,
 }  # fmt: skip
 
@@ -36,10 +37,12 @@ class JobFilter:
 
     states: tuple[str, ...] = ()
     """Any of these; empty: every state."""
+    source: str | None = None
+    """A source of the job, alone or among others."""
     q: str | None = None
     """Text within id, experiment, source, model, node or group."""
     equal: Mapping[str, str] = field(default_factory=dict)
-    """`source`, `model`, `unit`, `node`, `kind`, `experiment_id`, `created_by` -> value."""
+    """`model`, `unit`, `node`, `kind`, `experiment_id`, `created_by` -> value."""
     group: str | None = None
     """Id or name of the group that they are in."""
     since: str | None = None
@@ -84,7 +87,7 @@ class JobFilter:
         if unknown:
             raise BadQuery(f"`state` has {', '.join(unknown)[:200]}; the states are {', '.join(ALL)}.")
         flags, metrics, equal = {}, {}, {}
-        q, group = rest.pop("q", None), rest.pop("group", None)
+        q, group, source = (rest.pop(name, None) for name in ("q", "group", "source"))
         since, until = (_time(name, rest.pop(name, None)) for name in ("since", "until"))
         for name, value in rest.items():
             if name.startswith("flag."):
@@ -95,25 +98,27 @@ class JobFilter:
                 equal[name] = value
             else:
                 raise BadQuery(
-                    f"`{name[:100]}` is not a filter; the filters are state, q, since, until, group, "
+                    f"`{name[:100]}` is not a filter; the filters are state, q, since, until, group, source, "
                     f"{', '.join(_EQUAL)}, flag.<name>, metric.<name>.min and metric.<name>.max."
                 )
-        return cls(states, q, equal, group, since, until, flags, metrics)
+        return cls(states, source, q, equal, group, since, until, flags, metrics)
 
-    def conditions(self, dialect: str) -> list[ColumnElement[bool]]:
+    def conditions(self, connection: Connection) -> list[ColumnElement[bool]]:
         """The filter as conditions on `jobs`; none: every job.
 
         Args:
-            dialect: name of the database's.
+            connection: to read with, in the database that is filtered.
         """
         parts: list[ColumnElement[bool]] = []
         if self.states:
             parts.append(jobs.c.state.in_(self.states))
         if self.q:
-            parts.append(has_text(self.q, dialect))
+            parts.append(has_text(self.q, connection.dialect.name))
         if self.group is not None:
             is_named = (groups.c.group_id == self.group) | (groups.c.name == self.group)
             parts.append(jobs.c.group_id.in_(select(groups.c.group_id).where(is_named)))
+        if self.source is not None:
+            parts.append(has_source(connection, self.source))
         parts += [_EQUAL[name] == value for name, value in self.equal.items()]
         if self.since:
             parts.append(jobs.c.created_at >= self.since)
@@ -158,7 +163,7 @@ def list_jobs(
         raise BadQuery(
             f"`page` counts from 1 and `size` is from 1 to {LARGEST_PAGE}; found {page} and {size}."
         )
-    conditions, offset = wanted.conditions(connection.dialect.name), (page - 1) * size
+    conditions, offset = wanted.conditions(connection), (page - 1) * size
     if wanted.q and len(conditions) > 1:  # every job is looked at: once, not for their number too
         found = numbers_of(connection, conditions, sort, 0, MOST)
         total, numbers = len(found), found[offset : offset + size]
@@ -173,12 +178,7 @@ def list_jobs(
 
 def ids_of(connection: Connection, wanted: JobFilter, limit: int = 100_000) -> list[str]:
     """Ids of the jobs that a filter finds, in order of arrival."""
-    query = (
-        select(jobs.c.job_id)
-        .where(*wanted.conditions(connection.dialect.name))
-        .order_by(jobs.c.number)
-        .limit(limit)
-    )
+    query = select(jobs.c.job_id).where(*wanted.conditions(connection)).order_by(jobs.c.number).limit(limit)
     return list(connection.execute(query).scalars())
 
 

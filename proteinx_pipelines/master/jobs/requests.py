@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from proteinx_pipelines.contract.references import refuse_references
 from proteinx_pipelines.contract.request import ExperimentRequest, message_of, readable_id
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -68,15 +69,16 @@ def check(request: JobRequest) -> Checked:
 
     Raises:
         FlagError: the flags have problems; all of them are named.
-        MessageError: another field has; all problems at once.
+        MessageError: another field has, all problems at once; or no node would follow a reference.
         UnknownTemplate: there is no such template.
+        TemplateIsASweep: the template is one of several experiments.
         TemplateNeeds: the template needs a flag that is missing.
     """
     given = request.flags
     if request.template is not None:
         if isinstance(given, str):
             raise FlagError(["`flags` is a text; beside a `template` an object is expected."])
-        given = template(request.template).filled(given)
+        given = template(request.template).filled_for_one(given)
     elif isinstance(given, str):
         given = parse_flags(given).nested()
     experiment = message_of(
@@ -89,4 +91,5 @@ def check(request: JobRequest) -> Checked:
     )
     if request.experiment_id is None:
         experiment = replace(experiment, experiment_id=readable_id(experiment.flags))
+    refuse_references(experiment)
     return Checked(request, experiment, experiment.flags.nested(), flat_flags(experiment.flags))

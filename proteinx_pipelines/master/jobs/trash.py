@@ -1,8 +1,8 @@
 """The trash: jobs that were deleted, for the time in which they can be put back.
 
-A deleted job's row moves here, so that no list, count or address knows it. Its log, its dispatches, the rows by which
-it is found and the record of its files stay where they are, without a job; cleaning leaves them alone until the time
-is over, and removes them then.
+A deleted job's row moves here, so that no list, count or address knows it, and the rows by which it is found go: they
+are made again from it. Its log, its dispatches and the record of its files stay where they are, without a job;
+cleaning leaves them alone until the time is over, and removes them then.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import aliases, artifacts, dispatches, job_logs, jobs, trash
 from proteinx_pipelines.master.jobs.errors import NotDeleted, WrongState
 from proteinx_pipelines.master.jobs.finding import one
-from proteinx_pipelines.master.jobs.flag_rows import remove_rows
+from proteinx_pipelines.master.jobs.flag_rows import remove_rows, write_flags_again
+from proteinx_pipelines.master.jobs.metric_rows import write_metrics
 from proteinx_pipelines.master.jobs.states import ENDED
 
 KEPT_S = 7 * 24 * 3600.0
@@ -36,6 +37,7 @@ def put(connection: Connection, job_id: str, *, caller: str) -> None:
     names = list(connection.execute(select(aliases.c.name).where(aliases.c.model_id == job_id)).scalars())
     connection.execute(delete(aliases).where(aliases.c.model_id == job_id))
     connection.execute(delete(jobs).where(jobs.c.job_id == job_id))
+    remove_rows(connection, row["number"])
     kept = {"job_id": job_id, "row": row, "aliases": names, "deleted_at": timestamp(), "deleted_by": caller}
     connection.execute(insert(trash).values(**kept))
     _tell(connection, "job.deleted", row)
@@ -55,6 +57,8 @@ def restore(connection: Connection, job_id: str) -> None:
     known = {column.name for column in jobs.columns}
     row = {name: value for name, value in found["row"].items() if name in known}
     connection.execute(insert(jobs).values(**row))
+    write_flags_again(connection, row)
+    write_metrics(connection, job_id, row["summary"])
     taken = set(connection.execute(select(aliases.c.name)).scalars())
     for name in set(found["aliases"]) - taken:
         connection.execute(insert(aliases).values(name=name, model_id=job_id, set_at=timestamp()))
@@ -94,7 +98,6 @@ def empty(connection: Connection, job_ids: Sequence[str]) -> set[str]:
         if row is None:  # put back meanwhile
             continue
         connection.execute(delete(trash).where(trash.c.job_id == job_id))
-        remove_rows(connection, row["number"])
         digests.update(
             connection.execute(select(artifacts.c.sha256).where(artifacts.c.job_id == job_id)).scalars()
         )

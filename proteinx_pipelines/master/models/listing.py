@@ -62,11 +62,11 @@ def list_models(
         page: from 1.
         size: of a page.
     """
-    conditions = [IS_MODEL, *wanted.conditions(master.database.engine.dialect.name)]
-    if alias is not None:
-        named = select(aliases.c.model_id).where(aliases.c.name == alias.removeprefix("@"))
-        conditions.append(jobs.c.job_id.in_(named))
     with master.database.reading() as connection:
+        conditions = [IS_MODEL, *wanted.conditions(connection)]
+        if alias is not None:
+            named = select(aliases.c.model_id).where(aliases.c.name == alias.removeprefix("@"))
+            conditions.append(jobs.c.job_id.in_(named))
         total = count(connection, conditions)
         rows = rows_of(connection, numbers_of(connection, conditions, sort, (page - 1) * size, size))
         names = aliases_of(connection, [row["job_id"] for row in rows])

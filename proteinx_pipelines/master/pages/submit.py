@@ -7,7 +7,7 @@ The flags are one text, as `proteinx submit` takes them; the fields above it wri
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
@@ -45,6 +45,10 @@ class Start:
     template: str = ""
     like: str = ""
     """Job that the plan compares with."""
+    grid: Mapping[str, Any] = field(default_factory=dict)
+    """What varies in a sweep: dotted flag -> its values."""
+    number: int = 1
+    """Experiments that are sent."""
 
 
 @router.get("/submit")
@@ -113,7 +117,11 @@ def _start(
         chosen = named_template(template)
         text = "".join(f"{name}=\n" for name in chosen.needs) + pairs_text(chosen.flags)
         return Start(
-            text + "".join(f"{line}\n" for line in changes), template=template, dataset=dataset or ""
+            text + "".join(f"{line}\n" for line in changes),
+            template=template,
+            dataset=dataset or "",
+            grid=chosen.grid,
+            number=chosen.number,
         )
     if clone is None:
         text = "".join(f"{line}\n" for line in changes)

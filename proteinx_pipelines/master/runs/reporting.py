@@ -14,6 +14,7 @@ from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.flag_rows import write_flags
 from proteinx_pipelines.master.jobs.flat_flags import spelt
 from proteinx_pipelines.master.jobs.metric_rows import write_metrics
+from proteinx_pipelines.master.jobs.source_lists import note_lists
 
 KIND = "run"
 SILENT_S = 120.0
@@ -45,6 +46,9 @@ def begin(
     connection.execute(insert(jobs), values)
     flat = {str(key): spelt(value) for key, value in config.items()}
     write_flags(connection, {job_id: flat}, have_defaults=False)
+    sources = config.get("source")
+    if isinstance(sources, list | tuple) and len(sources) > 1:
+        note_lists(connection, {str(values["source"]): [spelt(each) for each in sources]})
     events.record(connection, "job.created", {"state": "RUNNING", "experiment_id": name}, job_id=job_id)
     return job_id
 

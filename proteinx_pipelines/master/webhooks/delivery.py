@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.master.database.tables import outbox, webhooks
@@ -23,6 +23,34 @@ _DUE = (
     .order_by(outbox.c.due_at)
     .limit(AT_ONCE)
 )
+
+_NEXT = (
+    select(func.min(outbox.c.due_at))
+    .join(webhooks, webhooks.c.webhook_id == outbox.c.webhook_id)
+    .where(outbox.c.state == "waiting", webhooks.c.is_on)
+)
+LOOK_AGAIN_S = 60.0
+"""Longest seconds between two looks at the outbox: the clock may be set."""
+
+
+class Deliveries:
+    """Looks at the outbox of a Master when there is a reason: a commit, or a time that has come."""
+
+    def __init__(self, master: Master) -> None:
+        self._master = master
+        self._seen, self._next = -1, 0.0
+
+    def look(self) -> int:
+        """Send what is due now; returns how many were sent or tried."""
+        version = self._master.database.version
+        if version == self._seen and time.time() < self._next:
+            return 0
+        done = deliver_due(self._master)
+        with self._master.database.reading() as connection:
+            due = connection.execute(_NEXT).scalar()
+        again = time.time() + LOOK_AGAIN_S
+        self._seen, self._next = version, again if due is None else min(due, again)
+        return done
 
 
 def deliver_due(master: Master) -> int:

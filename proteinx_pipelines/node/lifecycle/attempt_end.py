@@ -11,7 +11,6 @@ import traceback
 from dataclasses import replace
 from typing import cast
 
-from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.base import ErrorFact
 from proteinx_pipelines.contract.experiment import ExperimentState
@@ -44,7 +43,7 @@ from proteinx_pipelines.node.lifecycle.oom import memory_message, was_killed_for
 from proteinx_pipelines.node.talking.outbox import deliver_results
 from proteinx_pipelines.node.talking.status import publish_state
 from proteinx_pipelines.pipeline.plan import COMPUTED, REUSED
-from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.redaction import redact_and_cut
 from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -179,8 +178,8 @@ def _without_secrets(outcome: Outcome) -> Outcome:
     message, trace = outcome.error_message, outcome.trace
     return replace(
         outcome,
-        error_message=message and redact(bounded(message)),
-        trace=trace and redact(bounded(trace))[-TRACE_CHARS:],
+        error_message=message and redact_and_cut(message),
+        trace=trace and redact_and_cut(trace)[-TRACE_CHARS:],
     )
 
 

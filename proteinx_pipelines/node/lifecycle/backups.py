@@ -21,7 +21,7 @@ from proteinx_pipelines.errors import BackendError, CorruptArtifact, InputError,
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, file_sha256, read_json, write_json
 from proteinx_pipelines.master.settings import MasterSettings, load_master_settings
 from proteinx_pipelines.node.processes.ready_parts import MASTER, PARTS, pid_of
-from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.redaction import redact_and_cut
 from proteinx_pipelines.settings import Settings
 
 INDEX = "backup.json"
@@ -233,7 +233,7 @@ def _run(url: str, program: str, *words: str) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise BackupFailed(f"{program} failed: {redact(done.stderr.strip()[-2000:])}")
+        raise BackupFailed(f"{program} failed: {redact_and_cut(done.stderr.strip())[-2000:]}")
 
 
 def _mirror(source: Path, target: Path) -> tuple[int, int]:

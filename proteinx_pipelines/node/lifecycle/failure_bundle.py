@@ -52,7 +52,7 @@ def write_bundle(settings: Settings, state: Ledger, current: Generation, outcome
     """
     return write_json(
         bundle_path(settings, current.experiment_id, current.generation),
-        redact_all(bounded_document(_bundle(settings, state, current, outcome).document())),
+        bounded_document(redact_all(_bundle(settings, state, current, outcome).document())),
     )
 
 

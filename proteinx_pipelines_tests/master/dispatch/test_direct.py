@@ -42,6 +42,10 @@ def status(world: World, experiment_id: str) -> Status:
             b'{"experiment_id": "e", "flags": {"data": {"source": "x"}, "model": {"name": "rigde"}}}',
             "bad_flags",
         ),
+        (
+            b'{"experiment_id": "e", "flags": {"data": {"source": "x"}}, "payload_ref": "ftp://h/x.csv"}',
+            "path_not_allowed",
+        ),
     ],
 )
 def test_an_invalid_message_is_answered_with_a_refusal_without_a_node(

@@ -1,8 +1,11 @@
 """Dispatch with a real Redis and stand-ins for nodes: late and once."""
 
 import json
+import math
+from functools import partial
 
 import pytest
+from sqlalchemy import event
 
 from proteinx_pipelines.master.dispatch import counting
 from proteinx_pipelines_tests.master.dispatch.conftest import World
@@ -42,6 +45,34 @@ def test_a_node_has_one_job_and_a_second_only_while_its_jobs_are_short(world: Wo
     assert node.work()
     world.round(2)
     assert [world.row(job)["state"] for job in ids] == ["SUCCEEDED", "ASSIGNED", "ASSIGNED", "WAITING"]
+
+
+def test_a_master_at_rest_reads_the_database_after_a_commit_only(world: World) -> None:
+    """It asked eight times a second what nobody had changed: half of the processor time of a Master without work."""
+    node = world.node("n1")
+    world.round(2)
+    world.dispatcher.round()
+    world.dispatcher._due = dict.fromkeys(world.dispatcher._due, math.inf)  # no time passes
+    told: list[str] = []
+    listener = partial(_note_statement, told)
+    event.listen(world.master.database.engine, "before_cursor_execute", listener)
+    for _ in range(3):
+        world.dispatcher.round()
+    assert told == []
+    job = world.job()
+    told.clear()
+    world.dispatcher.round()
+    assert told
+    assert world.row(job)["state"] == "ASSIGNED"
+    message = node.claim()
+    assert message is not None
+    event.remove(world.master.database.engine, "before_cursor_execute", listener)
+
+
+def _note_statement(
+    told: list[str], _connection: object, _cursor: object, statement: str, *_more: object
+) -> None:
+    told.append(statement)
 
 
 def late_result(world: World) -> str:

@@ -333,6 +333,23 @@ def test_a_sweep_is_added_submitted_and_counted(visit) -> None:
     assert page.get_by_role("columnheader", name="split.seed").count() == 1
 
 
+def test_a_template_that_is_a_sweep_is_sent_as_its_experiments(visit) -> None:
+    page = visit("/submit?template=sweep")
+    ready(page)
+    page.locator("[data-flag='data.source']").fill("GB1")
+    page.locator("[name=group]").fill("models over seeds")
+    page.get_by_role("button", name="Submit 9 experiments").click()
+    page.wait_for_url(re.compile("/groups/g-"))
+    settled(page.locator("#part tbody tr"), 9)
+
+
+def test_a_copy_is_planned_beside_its_original(visit) -> None:
+    """It never was: the form's field `dataset` hid what the page says of the form."""
+    page = visit("/submit?clone=j-0000000000000001")
+    ready(page)
+    page.locator("#plan a[href='/jobs/j-0000000000000001']").wait_for()
+
+
 def test_a_model_gets_a_name_and_loses_it(visit) -> None:
     page = visit("/models/j-0000000000000001")
     ready(page)

@@ -3,21 +3,12 @@
 import "./site.js";
 import { api, attempt, Refused, tell } from "./api.js";
 import { refreshPart, startPart } from "./part.js";
+import { pairs } from "./pairs.js";
 import { say } from "./say.js";
 import { enliven } from "./table.js";
 
 const liven = () => document.querySelectorAll("table.live").forEach((table) => enliven(/** @type {HTMLTableElement} */ (table)));
 
-/** Lines `name=value` as an object; a value is JSON where it reads as JSON. @param {string} text */
-function pairs(text) {
-  const found = /** @type {Record<string, any>} */ ({});
-  for (const line of text.split("\n").map((each) => each.trim()).filter((each) => each && !each.startsWith("#"))) {
-    const [name, value] = [line.slice(0, line.indexOf("=")).trim(), line.slice(line.indexOf("=") + 1).trim()];
-    if (!line.includes("=")) throw new Refused(0, { detail: say("no_pair", { line }) });
-    try { found[name] = JSON.parse(value); } catch { found[name] = value; }
-  }
-  return found;
-}
 /** @param {string} id */
 const textOf = (id) => /** @type {HTMLTextAreaElement} */ (document.getElementById(id)).value;
 const form = /** @type {HTMLFormElement | null} */ (document.getElementById("make-unit"));

@@ -3,12 +3,15 @@
 import "./site.js";
 import { api, attempt, fragment, Refused } from "./api.js";
 import { seldom } from "./live.js";
+import { pairs } from "./pairs.js";
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("submit"));
 const text = /** @type {HTMLTextAreaElement} */ (document.getElementById("flags"));
 const plan = () => /** @type {HTMLElement} */ (document.getElementById("plan"));
 const problems = /** @type {HTMLElement} */ (document.getElementById("problems"));
 const fields = [.../** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("[data-flag]"))];
+/** What the page says of the form; `form.dataset` is its field of that name. @param {string} name */
+const said = (name) => form.getAttribute(`data-${name}`) || "";
 let key = crypto.randomUUID();
 
 /** The value of a flag in the text. @param {string} name */
@@ -50,14 +53,28 @@ function request() {
   };
 }
 
+/** Send the experiments of a sweep as a unit of a group; the group's address. @param {string} template */
+async function sendSweep(template) {
+  const given = new FormData(form);
+  const group = await api("POST", "/groups", { name: given.get("group") || template });
+  const asked = { template, flags: pairs(text.value), priority: Number(given.get("priority") || 0), ...(given.get("dataset") ? { dataset: given.get("dataset") } : {}) };
+  const unit = await api("POST", `/groups/${group.group_id}/units`, asked, { "Idempotency-Key": key });
+  await api("POST", `/units/${unit.unit_id}/submit`);
+  return `/groups/${group.group_id}`;
+}
+
+async function send() {
+  if (said("sweep")) return sendSweep(said("sweep"));
+  return `/jobs/${(await api("POST", "/jobs", request(), { "Idempotency-Key": key })).job_id}`;
+}
+
 const look = seldom(async () => {
-  const found = await fragment("/submit/plan", undefined, { flags: text.value, like: form.dataset.like || "" });
+  const found = await fragment("/submit/plan", undefined, { flags: text.value, like: said("like") });
   const next = found.getElementById("plan");
   if (next) plan().replaceWith(next);
-  form.dataset.state = plan().dataset.state;
-  text.setAttribute("aria-invalid", String(form.dataset.state === "wrong"));
+  text.setAttribute("aria-invalid", String(plan().dataset.state === "wrong"));
   const command = document.getElementById("command");
-  if (command) command.textContent = ["proteinx submit", ...text.value.split("\n").map((line) => line.trim()).filter((line) => line && !line.startsWith("#")).map((line) => (/^[\w./=,:@+-]+$/.test(line) ? line : `'${line.replaceAll("'", "'\\''")}'`))].join(" \\\n  ");
+  if (command) command.textContent = [said("sweep") ? `proteinx submit --template ${said("sweep")}` : "proteinx submit", ...text.value.split("\n").map((line) => line.trim()).filter((line) => line && !line.startsWith("#")).map((line) => (/^[\w./=,:@+-]+$/.test(line) ? line : `'${line.replaceAll("'", "'\\''")}'`))].join(" \\\n  ");
 }, 500);
 
 /** @param {string[]} found */
@@ -76,17 +93,16 @@ form.addEventListener("input", (event) => {
 });
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const send = /** @type {HTMLButtonElement} */ (document.getElementById("send"));
-  send.disabled = true;
+  const press = /** @type {HTMLButtonElement} */ (document.getElementById("send"));
+  press.disabled = true;
   attempt(async () => {
     try {
-      const job = await api("POST", "/jobs", request(), { "Idempotency-Key": key });
-      location.assign(`/jobs/${job.job_id}`);
+      location.assign(await send());
     } catch (error) {
       if (error instanceof Refused) showProblems(error.problems.length ? error.problems : [error.message]);
       throw error;
     }
-  }).then((done) => { if (!done) send.disabled = false; });
+  }).then((done) => { if (!done) press.disabled = false; });
 });
 
 /** The source of a chosen data set has its name. */
