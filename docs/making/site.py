@@ -169,7 +169,10 @@ def python_page() -> str:
     """The promised names, which mkdocstrings reads from the source."""
     from proteinx_pipelines import PROMISED
 
-    parts = ["# Python, from the docstrings\n", "The promised names are listed with their signatures and errors, from the docstrings.\n"]
+    parts = [
+        "# Python, from the docstrings\n",
+        "The promised names are listed with their signatures and errors, from the docstrings.\n",
+    ]
     for place in PROMISED.values():
         module, _, name = place.partition(":")
         parts.append(f"::: proteinx_pipelines.{module}.{name}\n")
