@@ -70,7 +70,17 @@ site: $(READY) ## Build the documentation into site/, with every link checked; `
 
 .PHONY: wheel
 wheel: site ## Build the wheel into dist/, with documentation, site and examples
+	rm -rf build
 	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
+	rm -rf build
+
+.PHONY: installed
+installed: wheel ## The built wheel in an empty environment: proteinx demo, proteinx docs (minutes, gigabytes)
+	$(BIN)/python -m proteinx_pipelines_tests.install_check wheel
+
+.PHONY: extras
+extras: wheel ## Each extra beside the pins: resolved, installed, used (many minutes): make extras ONLY="mcp png"
+	$(BIN)/python -m proteinx_pipelines_tests.install_check extras $(ONLY)
 
 .PHONY: test
 test: unit slow story ## Unit tests (about five minutes on two cores), longer ones, then story tests with a real server, worker and daemon

@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
+import click
 import pytest
 
-from proteinx_pipelines.cli.main import COMMANDS
+from proteinx_pipelines.cli.main import COMMANDS, main
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.setting_values import ENVIRONMENT
@@ -47,6 +48,29 @@ def test_every_command_that_a_page_names_exists(name: str) -> None:
     assert named <= set(COMMANDS)
 
 
+TYPED = re.compile(r"(?:^ {0,8}|`|\| |&& )proteinx ([a-z][^`\n|#]*)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "/adr/" not in name])
+def test_every_option_that_a_page_writes_is_one_of_its_command(name: str) -> None:
+    """The advice of a page is typed as it stands."""
+    wrong = []
+    for typed in TYPED.findall((REPOSITORY / name).read_text(encoding="utf-8")):
+        words = typed.split()
+        command: click.Command = main
+        while words and isinstance(command, click.Group):
+            below = command.get_command(click.Context(command), words[0])
+            if below is None:  # options of the group itself, or a placeholder
+                break
+            command, words = below, words[1:]
+        known = {
+            text for parameter in command.params for text in (*parameter.opts, *parameter.secondary_opts)
+        }
+        options = {found[0] for word in words if (found := re.match(r"--[a-z][\w-]*", word))}
+        wrong += [f"{typed}: {option}" for option in options - known - {"--help", "--version"}]
+    assert wrong == []
+
+
 FLAG = re.compile(
     r"(?<![\w.])((?:data|transform|embedding|split|model|train|trainer|evaluate|design|run)\.[a-z_]+)"
     r"=('[^'\n]+'|\"[^\"\n]+\"|\[[^\]\n]*\]|\{[^}\n]*\}|[^\s`|,;)]+)"
@@ -68,6 +92,23 @@ def test_every_flag_that_a_page_writes_has_a_value_that_it_takes() -> None:
             if said := [text for text in error.problems if ": found " in text or "unknown flag" in text]:
                 wrong[pair] = said
     assert wrong == {}
+
+
+VAGUE = {"It", "This", "These", "Those", "They", "That", "There", "For", "What", "Here"}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if "/adr/" not in name and not name.startswith("benchmarks")]
+)
+def test_a_page_begins_with_a_sentence_that_stands_alone(name: str) -> None:
+    """Read in a row, the first sentences tell what the project does; one page began with a table."""
+    text = re.sub(r"<!--.*?-->", "", (REPOSITORY / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+    title, _, body = text.lstrip().partition("\n")
+    first = body.strip().split("\n\n")[0]
+    assert title.startswith("# ")
+    assert not first.startswith(("#", "|", "-", ">", "!", "```", "    ")), first
+    assert first.split()[0] not in VAGUE, first
+    assert re.search(r"[.:。；：]\s|[.:。：]$", first), first
 
 
 def test_the_readme_names_the_commands_of_a_first_day() -> None:

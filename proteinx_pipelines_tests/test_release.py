@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from proteinx_pipelines_tests.install_check import USES, extras
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 VERSION = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
@@ -30,6 +32,19 @@ def test_the_version_is_the_same_everywhere():
         for version in filter(None, version)
     }
     assert named == {VERSION}
+
+
+def test_the_changelog_has_the_version_and_its_date():
+    """It still said Unreleased when the version had been raised."""
+    changelog = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    released = re.findall(r"^## \[(\d[\d.]+)\] - (\S+)$", changelog, re.MULTILINE)
+    assert released[0] == (VERSION, citation["date-released"])
+    assert re.findall(r"^## \[(\w[\w.]+)\]", changelog, re.MULTILINE)[0] == "Unreleased"
+
+
+def test_the_release_check_uses_every_extra():
+    assert set(USES) == set(extras())
 
 
 def test_a_commit_is_checked_as_make_check_does():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from proteinx_pipelines import errors
 from proteinx_pipelines.contract.request import CODES
+from proteinx_pipelines.node.lifecycle.attempt_end import NODE_FAULTS, WORTH_A_RETRY
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE = REPOSITORY / "docs" / "troubleshooting.md"
@@ -65,6 +66,18 @@ def test_every_code_has_its_entry():
 
 def test_the_page_names_no_code_that_nothing_gives():
     assert sorted(set(entries()) - given()) == []
+
+
+def test_the_page_marks_what_a_result_calls_retryable():
+    marked = {code for code, row in entries().items() if row.split("|")[2].strip().endswith("; retry")}
+    of_results = NODE_FAULTS | WORTH_A_RETRY
+    of_classes = {
+        kind.code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and getattr(kind, "retryable", False)
+    }
+    assert sorted(of_results - marked) == []
+    assert sorted(marked - of_results - of_classes - {"master_unavailable"}) == []
 
 
 def test_an_entry_says_what_to_do():

@@ -150,7 +150,7 @@ def command_page() -> str:
     from proteinx_pipelines.cli.main import main
 
     os.environ["COLUMNS"] = "100"
-    parts = ["# Command line\n", "The help of every command, as `--help` prints it.\n"]
+    parts = ["# Command line\n", "Every command explains itself: this is what `--help` prints.\n"]
 
     def add(command: click.Command, name: str, parent: click.Context | None) -> None:
         context = click.Context(command, info_name=name.rsplit(" ", 1)[-1], parent=parent, terminal_width=100)
@@ -169,7 +169,10 @@ def python_page() -> str:
     """The promised names, which mkdocstrings reads from the source."""
     from proteinx_pipelines import PROMISED
 
-    parts = ["# Python, from the docstrings\n", "The promised names, with their signatures and errors.\n"]
+    parts = [
+        "# Python, from the docstrings\n",
+        "The promised names are listed with their signatures and errors, from the docstrings.\n",
+    ]
     for place in PROMISED.values():
         module, _, name = place.partition(":")
         parts.append(f"::: proteinx_pipelines.{module}.{name}\n")

@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from proteinx_pipelines import open_experiment
 from proteinx_pipelines_tests.guides.blocks import DOCS, REPOSITORY, blocks, pages
 
 RELEASE = REPOSITORY / "proteinx_pipelines_tests" / "frozen" / "release_0_1_0"
@@ -29,10 +31,18 @@ def read(folder: Path, some: list[Path]) -> list[str]:
     return [line.removeprefix("== ") for line in done.stdout.splitlines() if line.startswith("== ")]
 
 
-@pytest.mark.slow
+@pytest.mark.story
+@pytest.mark.skipif(sys.platform == "win32", reason="the embedded server")
 def test_the_notes_for_an_upgrade_hold_on_a_workdir_of_that_release(tmp_path: Path) -> None:
-    shutil.copytree(RELEASE, tmp_path / "workdir_compute")
+    """A whole one: its node was stopped while an experiment ran and another waited, and both end here."""
+    with tarfile.open(RELEASE / "workdir.tar.xz") as recorded:
+        recorded.extractall(tmp_path, filter="data")
     assert read(tmp_path, [UPGRADE]) == ["docs/upgrading.md"]
+    for name in ("gb1-running", "gb1-waiting"):
+        experiment = open_experiment(tmp_path / "workdir_compute" / "experiments" / name)
+        assert experiment.status == "SUCCEEDED"
+    ended = open_experiment(tmp_path / "workdir_compute" / "experiments" / "gb1-ridge")
+    assert (ended.status, ended.document["generation"]) == ("SUCCEEDED", 3)
 
 
 @pytest.mark.story

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from proteinx_pipelines.flags.split import LEAKAGE_CHECKS, SPLIT_METHODS
 from proteinx_pipelines_tests.guides.blocks import DOCS, REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -13,6 +14,9 @@ NUMBERS = [
     ("0.763", "models.md", r"Kermut \(ESM-2, structure\), published \| 0\.763"),
     ("0.468", "models.md", r"\| `auto` \| 0\.756 \| 0\.468"),
     ("0.645", "models.md", r"0\.755 \(0\.716\) \| 0\.645"),
+    ("0.760", "models.md", r"ProteinNPT, published \| 0\.760"),
+    ("0.615", "models.md", r"ProteinNPT, published \| 0\.760 \| 0\.615"),
+    ("0.687", "models.md", r"Kermut, published: 0\.755, 0\.687"),
     ("0.658", "models.md", r"0\.763 \| 0\.658"),
     ("68", "science.md", r"\(68 to 298 rows\)"),
     ("447", "science.md", r"447 clean columns"),
@@ -34,11 +38,18 @@ def test_a_number_of_the_readme_stands_in_its_page(number: str, page: str, patte
     assert re.search(pattern, (DOCS / page).read_text(encoding="utf-8")), f"{page} says otherwise now"
 
 
+def test_the_readme_counts_what_there_is() -> None:
+    """It said eleven split methods when there were twelve."""
+    words = {6: "Six", 7: "Seven", 11: "Eleven", 12: "Twelve", 13: "Thirteen"}
+    assert f"{words[len(SPLIT_METHODS)]} methods" in README
+    assert f"{words[len(LEAKAGE_CHECKS)]} checks" in README
+
+
 def test_every_bullet_has_a_number_and_a_page() -> None:
     part = README.split("## What you get")[1].split("Where others are better")[0]
     bullets = [line for line in part.splitlines() if line.startswith("- ")]
     assert len(bullets) >= 7
-    counted = re.compile(r"\d|[Ee]leven|[Ss]ix|[Oo]ne result")
+    counted = re.compile(r"\d|[Tt]welve|[Ss]ix|[Oo]ne result")
     assert [line for line in bullets if not counted.search(line) or "](docs/" not in line] == []
 
 
