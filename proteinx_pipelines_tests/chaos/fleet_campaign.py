@@ -14,13 +14,19 @@ from pathlib import Path
 
 from proteinx_pipelines.errors import CorruptArtifact, UnknownExperiment
 from proteinx_pipelines.files.blobs.interface import BlobStore
+from proteinx_pipelines.files.fetched import FetchedFiles
 from proteinx_pipelines.files.shared.experiments import get_files, sent_document
 from proteinx_pipelines.files.shared.outgoing import Outgoing
-from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterCampaign
+from proteinx_pipelines_tests.chaos.master_campaign import LEASE_S, JoinedNode, MasterCampaign
 from proteinx_pipelines_tests.object_servers import ObjectServer, Proxy
 
 CACHE_GB = 0.02
 """Bound of each node's cache of fetched files."""
+LEAST_NODES, MOST_NODES = 3, 6
+"""Nodes that stay when one is removed, and above which none is added."""
+OF_THE_STORE = ("away", "slow", "full", "wrong")
+KINDS = ("kill", "wipe", "add", "remove", *OF_THE_STORE)
+"""A node killed, killed with its disk, a new one, one drained and stopped; faults of the store, one at a time."""
 SETTLE_S = 180.0
 """Most seconds after the last result until everything has been sent."""
 
@@ -39,11 +45,21 @@ class FleetCampaign(MasterCampaign):
     s3: ObjectServer
     proxy: Proxy
     blobs: BlobStore
+    payload: str
+    """Reference of the catalog in the store; some jobs name it instead of the node's own."""
     away_s: float
     """Seconds that a fault of the store lasts."""
     add: Callable[[], JoinedNode]
     """Makes one more node, which is not started."""
+    _kinds: list[str] = field(default_factory=list)
+    """Kinds of faults that come before any comes again, in their order."""
+    _leaving: set[str] = field(default_factory=set)
+    """Nodes that are drained, and stopped when they have nothing to do."""
+    _left: list[str] = field(default_factory=list)
     _store_ends: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+
+    def _more(self, k: int) -> dict[str, str]:
+        return {"payload_ref": self.payload} if k % 6 == 0 else {}
 
     # ------------------------------------------------------------------ faults
     def _change_something(self, chance: random.Random) -> None:
@@ -52,36 +68,66 @@ class FleetCampaign(MasterCampaign):
     def _bring_back(self) -> None:
         self._end_store_faults(at_once=all(at <= 0.0 for at in self.back_at.values()) and self._is_over())
         super()._bring_back()
+        self._let_go()
 
     def _is_over(self) -> bool:
         return len(self.expected) >= self.jobs and self.killed.total() >= self.kills
 
     def _kill(self, chance: random.Random) -> None:
-        what = chance.choice(["kill", "wipe", "add", "away", "slow", "full", "wrong"])
-        if what in ("away", "slow", "full", "wrong"):
-            self._spoil_store(what)
-        elif what == "add":
-            if len(self.nodes) > 5:
+        """The next kind that is possible now; none may be, for a moment."""
+        self._kinds = self._kinds or chance.sample(KINDS, len(KINDS))
+        for what in self._kinds:
+            if self._strike(what, chance):
+                self._kinds.remove(what)
+                self.killed[what] += 1
+                self.say(f"fault: {what}")
                 return
-            node = self.add()
-            self.nodes.append(node)
-            node.begin()
-        else:
-            node = chance.choice(self.nodes)
-            if node.process is None:
-                return
-            # A disk that goes with unsent files takes them along; that is told in the documentation, and not a fault.
-            if what == "wipe" and _waits(node):
-                return
-            node.kill()
-            if what == "wipe":
-                _wipe(node)
-            self.back_at[node.name] = time.monotonic() + chance.choice([0.0, 5.0, 40.0])
-        self.killed[what] += 1
 
-    def _spoil_store(self, what: str) -> None:
+    def _strike(self, what: str, chance: random.Random) -> bool:
+        if what in OF_THE_STORE:
+            return self._spoil_store(what)
+        staying = [node for node in self.nodes if node.name not in self._leaving]
+        if what == "add":
+            if len(staying) < MOST_NODES:
+                self.nodes.append(self.add())
+                self.nodes[-1].begin()
+            return len(staying) < MOST_NODES
+        living = [node for node in staying if node.process is not None]
+        if what == "remove":
+            if len(staying) > LEAST_NODES and living:
+                self._leaving.add(name := chance.choice(living).name)
+                self._ask("POST", f"/nodes/{name}/drain")
+            return len(staying) > LEAST_NODES and bool(living)
+        # A disk that goes with unsent files takes them along; that is told in the documentation, and not a fault.
+        candidates = [node for node in living if what != "wipe" or not _waits(node)]
+        return bool(candidates) and self._end(chance.choice(candidates), what, chance)
+
+    def _end(self, node: JoinedNode, what: str, chance: random.Random) -> bool:
+        """Kill a node, with its disk or without; false where something has come up meanwhile that has to be sent."""
+        node.kill()
+        self.back_at[node.name] = time.monotonic() + chance.choice([0.0, 5.0, LEASE_S + 10.0])
+        if what == "wipe" and _waits(node):
+            return False
+        if what == "wipe":
+            _wipe(node)
+        return True
+
+    def _let_go(self) -> None:
+        """Stop drained nodes that have nothing to do and nothing to send, as the runbook says of scaling in."""
+        for node in [node for node in self.nodes if node.name in self._leaving and node.process is not None]:
+            jobs = self._ask("GET", f"/jobs?node={node.name}&state=ASSIGNED,RUNNING")
+            if jobs["total"] or _waits(node):
+                continue
+            assert node.process is not None
+            node.process.terminate()
+            self._left += [] if node.process.wait(60) == 0 else [f"{node.name} did not stop in order"]
+            self.nodes.remove(node)
+            self._leaving.remove(node.name)
+            self.say(f"{node.name} has left")
+
+    def _spoil_store(self, what: str) -> bool:
         if self._store_ends:
-            return
+            return False
         if what == "away":
             self.s3.pause()
         elif what == "slow":
@@ -91,6 +137,7 @@ class FleetCampaign(MasterCampaign):
         else:
             self.proxy.spoil = wrong_bytes
         self._store_ends.append((time.monotonic() + self.away_s, self._mend_store))
+        return True
 
     def _mend_store(self) -> None:
         self.s3.go_on()
@@ -108,6 +155,7 @@ class FleetCampaign(MasterCampaign):
         return [
             *super()._problems(),
             *self._unsent(),
+            *self._left,
             *self._wrong_objects(),
             *self._wrong_files(),
             *self._caches(),
@@ -115,10 +163,13 @@ class FleetCampaign(MasterCampaign):
 
     def _unsent(self) -> list[str]:
         ends_at = time.monotonic() + SETTLE_S
-        while time.monotonic() < ends_at and any(_waits(node) for node in self.nodes):
+        while time.monotonic() < ends_at and (self._leaving or any(_waits(node) for node in self.nodes)):
             self._bring_back()
             time.sleep(1.0)
-        return [f"{node.name} has not sent {_waits(node)}" for node in self.nodes if _waits(node)]
+        return [
+            *(f"{node.name} has not sent {_waits(node)}" for node in self.nodes if _waits(node)),
+            *(f"{name} was drained and has not become idle" for name in self._leaving),
+        ]
 
     def _wrong_objects(self) -> list[str]:
         found = [path for path in (self.s3.folder / "objects").iterdir() if len(path.name) == 64]
@@ -151,13 +202,17 @@ class FleetCampaign(MasterCampaign):
         return problems
 
     def _caches(self) -> list[str]:
-        problems = []
+        """Caches that are too large, or hold something else than the one file that jobs referred to."""
+        problems, wanted = [], self.payload.rpartition("/")[2]
         for node in self.nodes:
-            size = sum(
-                path.stat().st_size for path in (node.workdir / "fetched").rglob("*") if path.is_file()
-            )
-            if size > CACHE_GB * 1e9:
+            fetched = FetchedFiles(Path(node.workdir) / "fetched", int(CACHE_GB * 1e9))
+            size = sum(path.stat().st_size for path in fetched.root.rglob("*") if path.is_file())
+            if size > fetched.most_bytes:
                 problems.append(f"{node.name} has {size:,} bytes in its cache")
+            for folder in fetched.root.glob("sha256-*"):
+                digest = hashlib.sha256(fetched.path(folder.name).read_bytes()).hexdigest()
+                if (folder.name, digest) != (f"sha256-{wanted}", wanted):
+                    problems.append(f"{node.name} has {digest[:12]} in its cache as {folder.name[:19]}")
         return problems
 
 

@@ -143,7 +143,7 @@ class MasterCampaign:
                 self.say("half of the time is over; no more kills")
                 break
             for _ in range(chance.randint(0, 3)):
-                if len(self.expected) < self.jobs:
+                if len(self.expected) < self._due():
                     self._create(chance)
             self._change_something(chance)
             self._bring_back()
@@ -166,6 +166,14 @@ class MasterCampaign:
         )
         return self._problems()
 
+    def _due(self) -> int:
+        """Jobs that there should be by now: some come between any two kills, or later ones would meet idle nodes."""
+        return min(self.jobs, self.jobs * (self.killed.total() + 1) // max(1, self.kills))
+
+    def _more(self, k: int) -> dict[str, str]:
+        """Further fields of job `k`."""
+        return {}
+
     # ------------------------------------------------------------------ people
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         """One request, again until the Master answers; a refusal is None."""
@@ -183,7 +191,8 @@ class MasterCampaign:
     def _create(self, chance: random.Random) -> None:
         k = len(self.expected)
         flags, state = experiment(k)
-        document = {"flags": flags, "experiment_id": f"chaos-{k:04d}", "priority": chance.randint(0, 3)}
+        name, priority = f"chaos-{k:04d}", chance.randint(0, 3)
+        document = {"flags": flags, "experiment_id": name, "priority": priority, **self._more(k)}
         key = {"Idempotency-Key": f"chaos-{k}"}
         self.expected[self._ask("POST", "/jobs", json=document, headers=key)["job_id"]] = state
 

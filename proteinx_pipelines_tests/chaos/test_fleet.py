@@ -11,14 +11,17 @@ import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.files.blobs.opening import open_blobs
-from proteinx_pipelines_tests.chaos.fleet_campaign import CACHE_GB, FleetCampaign
+from proteinx_pipelines.files.shared.pushing import push_file
+from proteinx_pipelines_tests.chaos.fleet_campaign import CACHE_GB, KINDS, FleetCampaign
 from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterProcess, clean
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.trials import how_many_jobs, how_often, printed_seed
 from proteinx_pipelines_tests.object_servers import ObjectServer, Proxy, proxy_to, serve_s3
 from proteinx_pipelines_tests.story.conftest import DEMO
 
-JOBS = int(os.environ.get("CHAOS_JOBS") or 200)
+JOBS = how_many_jobs(200)
+EVERY_KIND_FROM = 24
+"""Jobs from which on there are as many faults as kinds; fewer have four of them, by chance."""
 pytestmark = [
     pytest.mark.story,
     pytest.mark.skipif(
@@ -81,12 +84,16 @@ def test_every_job_has_one_result_and_every_file_is_in_the_store(
     for name, value in s3.environment().items():
         monkeypatch.setenv(name, value)
     _all, make = made
-    nodes = [make() for _ in range(4)]
+    blobs, nodes = open_blobs(s3.url), [make() for _ in range(4)]
+    payload = push_file(blobs, nodes[0].workdir / "database.db")
     for node in nodes:
         node.begin()
     campaign = FleetCampaign(
-        master=master, nodes=nodes, server=server, jobs=JOBS, kills=max(4, JOBS // 5), every_s=15.0,
-        seed=printed_seed("fleet"), s3=s3, proxy=proxy, blobs=open_blobs(s3.url), away_s=min(60.0, 2.0 * JOBS),
-        add=make,
+        master=master, nodes=nodes, server=server, jobs=JOBS,
+        kills=max(len(KINDS) if JOBS >= EVERY_KIND_FROM else 4, JOBS // 6),
+        every_s=15.0 if JOBS >= 100 else 6.0, seed=printed_seed("fleet"), s3=s3, proxy=proxy, blobs=blobs,
+        payload=payload, away_s=max(8.0, min(60.0, JOBS / 2)), add=make,
     )  # fmt: skip
     assert campaign.run(max(900.0, 16.0 * JOBS)) == []
+    if JOBS >= EVERY_KIND_FROM:
+        assert set(campaign.killed) == set(KINDS)

@@ -89,6 +89,7 @@ class Site:
             "PROTEINX_TOKEN": self.token,
             "PROTEINX_MASTER_PORT": str(self.port),
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "PROTEINX_MASTER_LEASE_S": "20",  # two minutes by default, which are only waited for here
             **shared,
         }
         self.node_settings = {"PROTEINX_MASTER": self.url, "PROTEINX_NODE_NAME": "gpu-07", **shared}

@@ -9,6 +9,7 @@ import pytest
 FULL = "CHAOS_FULL"
 SEED = "CHAOS_SEED"
 MESSAGES = "CHAOS_MESSAGES"
+JOBS = "CHAOS_JOBS"
 
 
 def how_often(few: int, promised: int) -> int:
@@ -19,6 +20,11 @@ def how_often(few: int, promised: int) -> int:
 def how_many(promised: int) -> int:
     """The number of messages of a long scenario: `promised`, or the one in CHAOS_MESSAGES."""
     return int(os.environ.get(MESSAGES) or promised)
+
+
+def how_many_jobs(promised: int) -> int:
+    """The number of jobs of a scenario with a Master: `promised`, or the one in CHAOS_JOBS."""
+    return int(os.environ.get(JOBS) or promised)
 
 
 def printed_seed(what: str) -> int:

@@ -2,7 +2,10 @@
 
 import tomllib
 
+import pytest
+
 from proteinx_pipelines.cli.init import TEMPLATE
+from proteinx_pipelines.node.processes import dagster_home
 from proteinx_pipelines.setting_values import ENVIRONMENT
 from proteinx_pipelines.settings import load_settings
 
@@ -51,13 +54,44 @@ def test_the_home_of_another_project_stays_as_it_is(proteinx, folder, monkeypatc
     assert not (folder / "workdir_compute").exists()
 
 
-def test_a_changed_copy_of_our_dagster_yaml_is_written_anew(proteinx, folder):
+def test_a_dagster_yaml_that_was_edited_is_the_operators(proteinx, folder, monkeypatch):
+    """Another history, such as a PostgreSQL, was set up there, and the next command wrote it over."""
     proteinx("init")
     written = folder / "workdir_compute" / "dagster_home" / "dagster.yaml"
     ours = written.read_text()
-    written.write_text(ours + "telemetry:\n  enabled: true\n")
+    theirs = ours.replace("telemetry:\n  enabled: false", "telemetry:\n  enabled: true")
+    assert theirs != ours
+    for edited in (theirs, theirs.partition("\n")[2]):  # also without our first line
+        written.write_text(edited)
+        proteinx("init")
+        with monkeypatch.context() as later:
+            later.setattr(dagster_home, "packaged_yaml", lambda: ours + "# of a later release\n")
+            proteinx("init")
+        assert written.read_text() == edited
+        assert written.with_name("dagster.packaged.yaml").read_text() == ours + "# of a later release\n"
+    assert "was edited" in proteinx("doctor", expect=None).output
+    written.write_text("telemetry:\n  enabled: false\n")
+    assert "NodeRunLauncher" in proteinx("doctor", expect=1).output
+    written.unlink()
     proteinx("init")
     assert written.read_text() == ours
+
+
+@pytest.mark.parametrize("edited", ["", "telemetry:\n  enabled: true\n"])
+def test_a_dagster_yaml_that_nobody_has_edited_is_that_of_the_release(proteinx, folder, monkeypatch, edited):
+    """Also one of release 0.1.0, whose first line says that changes are replaced."""
+    proteinx("init")
+    written = folder / "workdir_compute" / "dagster_home" / "dagster.yaml"
+    ours = written.read_text()
+    later = ours + "# of a later release\n"
+    monkeypatch.setattr(dagster_home, "packaged_yaml", lambda: later)
+    proteinx("init")
+    assert written.read_text() == later
+    first = "# Written into DAGSTER_HOME by proteinx; your changes there are replaced. Operators' settings are in ..."
+    written.write_text(first + "\n" + ours.partition("\n")[2] + edited)
+    written.with_name(".dagster.yaml.sha256").unlink()
+    proteinx("init")
+    assert written.read_text() == later
 
 
 def test_settings_with_a_byte_order_mark_are_read(folder):

@@ -1,9 +1,6 @@
 """Folds and seeds by shards: the bytes of one process; a killed worker, scheduler or node costs what was unfinished."""
 
 import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +8,12 @@ from typing import Any
 import distributed
 import pytest
 
-from proteinx_pipelines.campaign.landscape import Landscape
-from proteinx_pipelines.campaign.runs import run_all
 from proteinx_pipelines.errors import Cancelled, WorkerLost
 from proteinx_pipelines.execution.shards import kept, on_dask
-from proteinx_pipelines.execution.shards.kept import cluster_spread
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.train import spread_folds
 from proteinx_pipelines_tests import shard_tasks
-from proteinx_pipelines_tests.bench.test_proteingym import write_assay
-from proteinx_pipelines_tests.campaign.conftest import toy  # noqa: F401  # a fixture
-from proteinx_pipelines_tests.campaign.test_runs import tasks
-from proteinx_pipelines_tests.dask_cluster import Cluster
+from proteinx_pipelines_tests.dask_cluster import cluster_in
 from proteinx_pipelines_tests.execution.test_embedding_in_shards import in_this_process
 from proteinx_pipelines_tests.execution.test_folds_are_kept import (
     FOLDS,
@@ -31,7 +22,6 @@ from proteinx_pipelines_tests.execution.test_folds_are_kept import (
     left_behind,
     stop_after,
 )
-from proteinx_pipelines_tests.execution.test_shards_of_every_kind import campaigns, outcomes, scores
 
 
 def forget(settings: Settings) -> None:
@@ -123,59 +113,6 @@ def test_a_killed_process_of_the_node_costs_its_fold(
     assert left_behind(settings, "shared") == left_behind(settings, "alone")
 
 
-@contextmanager
-def cluster_in(folder: Path) -> Iterator[Cluster]:
-    folder.mkdir()
-    cluster = Cluster(folder)
-    try:
-        cluster.wait()
-        yield cluster
-    finally:
-        cluster.close()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_killed_worker_costs_its_fold_and_a_killed_scheduler_the_unfinished_ones(
-    settings: Settings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    notes: Path,
-    toy: Landscape,  # noqa: F811
-) -> None:
-    """Workers join meanwhile; what was finished before the scheduler's end is taken from the store."""
-    monkeypatch.setattr(on_dask, "CONNECT_S", 60.0)
-    flags = flags_of("ridge", run={"shards": FOLDS})
-    with cluster_in(tmp_path / "first") as cluster:
-        monkeypatch.setenv(shard_tasks.DEADLY, "1")
-        cluster.worker()
-
-        def end_the_scheduler(_fold: int) -> None:
-            cluster.worker()
-            if len(set(fits(notes))) > 1:
-                cluster.scheduler.kill()
-
-        cluster.worker()
-        on_cluster = replace(settings, dask=str(cluster.file))
-        with pytest.raises(WorkerLost) as lost:
-            fitted_by(on_cluster, "e", flags, stop=end_the_scheduler)
-        assert lost.value.retryable
-    monkeypatch.delenv(shard_tasks.DEADLY)  # the scheduler may have ended before the worker that had to
-    before = fits(notes)
-    finished = len(list((settings.paths.store_dir / "shard").glob("??/*")))
-    assert finished >= 1
-    shutil.rmtree(settings.paths.staging_dir)
-    with cluster_in(tmp_path / "second") as cluster:
-        worker = cluster.worker()
-        on_cluster = replace(settings, dask=str(cluster.file))
-        fitted_by(on_cluster, "e", flags, number=2)
-        other_kinds_on_a_cluster(on_cluster, cluster, worker, toy, tmp_path)
-    assert len(fits(notes)) - len(before) == FOLDS - finished
-    forget(settings)
-    fitted_by(settings, "alone", flags_of("ridge"))
-    assert left_behind(settings, "e") == left_behind(settings, "alone")
-
-
 @pytest.mark.slow
 def test_a_cluster_that_has_lost_its_last_worker_ends_the_attempt(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: Path
@@ -193,24 +130,3 @@ def test_a_cluster_that_has_lost_its_last_worker_ends_the_attempt(
             fitted_by(on_cluster, "e", flags_of("ridge", run={"shards": FOLDS}))
     assert lost.value.retryable
     assert 1 in fits(notes)
-
-
-def other_kinds_on_a_cluster(
-    settings: Settings, cluster: Cluster, worker: "subprocess.Popen[bytes]", land: Landscape, folder: Path
-) -> None:
-    """Campaigns, of which one worker is killed, and assays: as without a cluster."""
-    seen: list[int] = []
-
-    def kill_the_worker(done: int, _all: int) -> None:
-        seen.append(done)
-        if done == 1:
-            cluster.worker()
-            worker.kill()
-
-    spread = cluster_spread(settings, "campaign")
-    arguments: dict[str, Any] = {"folder": folder / "on-cluster", "processes": 1, "spread": spread}
-    found = run_all(land, tasks(), range(2), progress=kill_the_worker, **arguments)
-    assert outcomes(found) == campaigns(land, folder / "alone", tasks())
-    assert seen == list(range(7))  # each counted once
-    files = {"TOY": write_assay(folder)}
-    assert scores(files, cluster_spread(settings, "bench")) == scores(files)

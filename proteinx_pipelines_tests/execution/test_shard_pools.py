@@ -134,7 +134,7 @@ def test_a_cluster_that_loses_a_worker_and_then_its_scheduler(
         found = list(pool.compute(square, tasks, quiet))
         assert dict(found) == {number: number**2 for number in range(6)}
         assert len(found) == len(tasks)
-        assert sum(worker.poll() is None for worker in workers) == 1
+        assert sum(worker.lives for worker in workers) == 1
         with pytest.raises(ValueError, match="shard 2"):
             list(pool.compute(refuses, range(4), quiet))
 

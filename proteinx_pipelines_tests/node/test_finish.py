@@ -50,6 +50,33 @@ def test_an_input_that_changed_while_it_was_read_is_tried_again_at_no_cost(world
     assert (again.state, again.attempt, again.failures, again.losses) == ("PENDING", 2, 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("code", "outlasts_s"), [("backend", 480), ("corrupt_artifact", 480), ("worker_lost", 45)]
+)
+def test_a_store_that_is_away_for_minutes_ends_no_experiment(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: str, outlasts_s: int
+) -> None:
+    """Ten attempts were over within 45 s: a store that was away for a minute failed what referred to its files."""
+    pauses: list[float] = []
+    retry = world.state.retry
+
+    def noted(*given: Any, delay_s: float, **more: Any) -> Any:
+        pauses.append(delay_s)
+        return retry(*given, delay_s=0.0, **more)
+
+    monkeypatch.setattr(world.state, "retry", noted)
+    current = world.begin()
+    for _ in range(attempt_end.MAX_LOSSES):
+        attempt_end.settle(world.settings, world.state, current, Outcome("FAILED", code, "It is away."))
+        current = world.latest()
+        assert current.state == "PENDING"
+    assert pauses == sorted(pauses)
+    assert (sum(pauses), pauses[0]) == (outlasts_s, 0)
+    assert max(pauses) <= attempt_end.MAX_BACKOFF_S
+    attempt_end.settle(world.settings, world.state, current, Outcome("FAILED", code, "It is away."))
+    assert world.latest().state == "FAILED"
+
+
 def test_a_page_that_cannot_be_drawn_keeps_no_result_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.node.health.dagster_home import check_dagster_home
 from proteinx_pipelines.node.health.master import check_master
 from proteinx_pipelines.node.health.parts import check_parts
 from proteinx_pipelines.node.health.queues import check_queue
@@ -44,7 +45,7 @@ def check_node(settings: Settings) -> Iterator[Finding]:
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         check_versions, _settings, _workdir, _disk, _state, _server, check_queue, check_parts, check_master,
         check_web,
-        check_shared_store,
+        check_shared_store, check_dagster_home,
     )  # fmt: skip
     for look in looks:
         try:

@@ -61,6 +61,8 @@ NODE_FAULTS = {
     "input_changed",
 }
 """Codes that are the node's fault: retried without using up `run.retries`."""
+_OUTSIDE = {"backend", "queue_unavailable", "corrupt_artifact"}
+"""Of these, the codes whose cause may lie outside of the node: a store or a cluster that is away or answers wrongly."""
 WORTH_A_RETRY = {"stage_failed", "internal", "disk_full"}
 """Codes that another try may cure, up to `run.retries` times. `code_failed` is not among them: it recurs."""
 
@@ -227,7 +229,7 @@ def _retry(settings: Settings, state: Ledger, current: Generation, outcome: Outc
     if outcome.error_code in NODE_FAULTS:
         if current.losses >= MAX_LOSSES:
             return False
-        delay, counts = min(MAX_BACKOFF_S, float(current.losses)), False
+        delay, counts = _pause_s(outcome.error_code, current.losses), False
     elif (
         outcome.error_code in WORTH_A_RETRY
         and (run := _run_flags(current))
@@ -241,6 +243,15 @@ def _retry(settings: Settings, state: Ledger, current: Generation, outcome: Outc
         settings,
         lambda: state.retry(current, delay_s=delay, reason=reason, counts=counts, outcome=outcome),
     )
+
+
+def _pause_s(code: str | None, losses: int) -> float:
+    """Seconds before the next attempt after the node's own trouble.
+
+    A lost worker is there again within seconds. A store that is away may be so for minutes: pauses that double outlast
+    eight minutes in `MAX_LOSSES` attempts, where pauses that grow by a second end after less than one.
+    """
+    return min(MAX_BACKOFF_S, 2.0**losses - 1.0 if code in _OUTSIDE else float(losses))
 
 
 def _run_flags(current: Generation) -> RunFlags | None:

@@ -4,33 +4,19 @@ Dagster refuses a home that does not exist, and ignores the yaml of the project'
 """
 
 import os
-from importlib import resources
 from pathlib import Path
 
-from proteinx_pipelines.errors import SettingsError
-from proteinx_pipelines.experiment_dir.files import write_text
+from proteinx_pipelines.node.processes.dagster_home import refuse_another_projects, write_dagster_yaml
 from proteinx_pipelines.settings import Settings
 
 
 def prepare_workdir(settings: Settings) -> None:
-    """Create what is missing; `dagster.yaml` is written anew when the packaged one has changed.
+    """Create what is missing; `dagster.yaml` is written anew when the packaged one has changed, unless it was edited.
 
     Raises:
         SettingsError: DAGSTER_HOME has a `dagster.yaml` that is not ours. Unset it, or name an empty folder.
     """
-    packaged = (
-        resources.files("proteinx_pipelines.node.processes")
-        .joinpath("dagster.yaml")
-        .read_text(encoding="utf-8")
-    )
-    target = settings.dagster_home / "dagster.yaml"
-    found = target.read_bytes().decode("utf-8", errors="replace") if target.is_file() else None
-    # An edited copy of ours, or one of an older version, still begins with our first line.
-    if found is not None and found.splitlines()[:1] != packaged.splitlines()[:1]:
-        raise SettingsError(
-            f"DAGSTER_HOME is another project's home: {target} was not written by proteinx and stays as it is. "
-            "Unset DAGSTER_HOME (`dagster_home` in proteinx.toml), or name an empty folder."
-        )
+    refuse_another_projects(settings)
     for folder in (
         settings.workdir,
         settings.experiments_dir,
@@ -39,8 +25,7 @@ def prepare_workdir(settings: Settings) -> None:
         settings.dagster_home,
     ):
         folder.mkdir(parents=True, exist_ok=True)
-    if found != packaged:
-        write_text(target, packaged)
+    write_dagster_yaml(settings)
 
 
 def never_make_again(workdir: Path) -> None:
