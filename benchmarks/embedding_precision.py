@@ -116,7 +116,7 @@ def embedded(sequences: pa.Array, engine: Esm2Engine) -> np.ndarray:
 
 
 def standardised(matrix: np.ndarray) -> np.ndarray:
-    return (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
+    return np.asarray((matrix - matrix.mean(axis=0)) / matrix.std(axis=0))
 
 
 def best_penalty(columns: np.ndarray, scores: np.ndarray) -> float:

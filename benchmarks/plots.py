@@ -90,7 +90,7 @@ def _workers(panel: Axes, growth: dict[str, dict[str, float]]) -> None:
     panel.legend(fontsize=6, frameon=False)
 
 
-PANELS: dict[str, Callable[[Axes, list[dict[str, float]]], None]] = {
+PANELS: dict[str, Callable[[Axes, Any], None]] = {  # what a script writes under its name
     "growth": _variants,
     "scale": _experiments,
     "fleet": _workers,

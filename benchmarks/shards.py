@@ -222,13 +222,14 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[psutil.Process]]]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-m"]
     common = ["--scheduler-file", str(file), "--no-dashboard"]
-    nothing = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    started = [
-        subprocess.Popen(
-            [*words, "distributed.cli.dask_scheduler", "--port", str(free_port()), "--host", "127.0.0.1", *common],
-            env=environment, cwd=folder, **nothing,
-        )
-    ]  # fmt: skip
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*words, *arguments, *common], env=environment, cwd=folder,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    started = [start("distributed.cli.dask_scheduler", "--port", str(free_port()), "--host", "127.0.0.1")]
     try:
         end = time.monotonic() + PATIENCE_S
         while not file.is_file():
@@ -237,10 +238,7 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[psutil.Process]]]:
             time.sleep(0.1)
         for number in range(WORKERS):
             own = ["--nthreads", "1", "--no-nanny", "--local-directory", str(folder / f"worker-{number}")]
-            started.append(
-                subprocess.Popen([*words, "distributed.cli.dask_worker", *common, *own], env=environment,
-                                 cwd=folder, **nothing)
-            )  # fmt: skip
+            started.append(start("distributed.cli.dask_worker", *own))
         yield str(file), [psutil.Process(each.pid) for each in started[1:]]
     finally:
         for each in started:

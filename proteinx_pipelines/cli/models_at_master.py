@@ -10,7 +10,7 @@ from urllib.parse import quote
 import click
 
 from proteinx_pipelines.cli.at_master import client_of, job_of
-from proteinx_pipelines.cli.variant_table import show, tell_shortfall
+from proteinx_pipelines.cli.variant_table import show, tell_shortfalls
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,7 +90,13 @@ def propose(
         click.echo(f"{made.job_id} proposes from {job.experiment_id} ({made.experiment_id}).", err=True)
         table = _table_of(client, made.job_id, _PROPOSALS)
     show(table, out, as_json=as_json)
-    tell_shortfall(len({rank for rank in table.column("rank").to_pylist() if rank}), flags.design)
+    proposed = len({rank for rank in table.column("rank").to_pylist() if rank})
+    if proposed < flags.design.n:
+        tell_shortfalls(
+            [
+                f"{proposed:,} of {flags.design.n:,} variants: the report of {made.job_id} says what was left out."
+            ]
+        )
 
 
 def _predicted(client: "Client", model: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class _Gaussian:
             Harbrecht, Peters and Schneider 2012, doi:10.1016/j.apnum.2011.10.001 (pivoted Cholesky decomposition).
         """
         points = np.unique(points, axis=0)
-        left, rows, chosen = np.ones(len(points)), np.empty((min(_MOST_PIVOTS, len(points)), len(points))), []
+        left, rows = np.ones(len(points)), np.empty((min(_MOST_PIVOTS, len(points)), len(points)))
+        chosen: list[int] = []
         while left.max(initial=0.0) > _TOLERANCE:
             if len(chosen) == len(rows):
                 return None

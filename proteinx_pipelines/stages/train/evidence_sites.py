@@ -218,7 +218,7 @@ class EvidenceSites:
 
     def _place(self, name: str, at: MutationsAt) -> np.ndarray:
         """Positions in an array by site, int64 [M]: its last one for those beyond it."""
-        return np.minimum(at.position, self.arrays[name].shape[1] - 1)
+        return np.asarray(np.minimum(at.position, self.arrays[name].shape[1] - 1))
 
     @cached_property
     def _structure(self) -> np.ndarray:

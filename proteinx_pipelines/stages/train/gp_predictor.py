@@ -17,6 +17,7 @@ from proteinx_pipelines.stages.train.evidence_grid import EvidenceGrid
 from proteinx_pipelines.stages.train.gaussian_process import Parameters, factorise, posterior_variance
 from proteinx_pipelines.stages.train.gp_rows import GpRows, restore_rows
 from proteinx_pipelines.stages.train.kernels import MutationKernel, RbfKernel
+from proteinx_pipelines.stages.train.mutations import MutationList
 from proteinx_pipelines.stages.train.residue_grid import cells_of
 from proteinx_pipelines.stages.train.site_grid import SiteGrid
 from proteinx_pipelines.stages.train.site_product import SiteProductKernel
@@ -57,7 +58,9 @@ class GpPredictor:
             values = grid.times(self.weights)  # [m] = [m, n] @ [n], without the matrix
             return np.asarray(values * self.scale + self.offset)
         if (explained := self.explained_grid) is not None:
-            values = explained.times(self.weights, self.rows.of(embedding, rows))
+            asked = self.rows.of(embedding, rows)
+            assert isinstance(asked, MutationList)
+            values = explained.times(self.weights, asked)
             return np.asarray(values * self.scale + self.offset)
         if (residues := structure.on_grid(self.rows) or structure.at_few_sites(self.rows)) is not None:
             combinations = residues.grid(self.parameters.kernel, len(AMINO_ACIDS) + 1)

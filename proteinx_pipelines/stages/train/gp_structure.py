@@ -62,9 +62,10 @@ def is_explained(rows: GpRows) -> bool:
 
 def explained_grid(rows: GpRows, parameters: np.ndarray) -> EvidenceGrid | None:
     """Products without the matrix under a kernel with evidence, for more than `MOST_EXPLAINED` rows; else None."""
-    if not is_explained(rows) or rows.training.n_rows <= MOST_EXPLAINED:
+    if not isinstance(rows, MutationRows) or not isinstance(rows.kernel, EvidenceKernel):
         return None
-    return EvidenceGrid.of(rows.kernel, rows.training, parameters)
+    few = rows.training.n_rows <= MOST_EXPLAINED
+    return None if few else EvidenceGrid.of(rows.kernel, rows.training, parameters)
 
 
 class Additive(NamedTuple):
