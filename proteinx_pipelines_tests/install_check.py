@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
         raise SystemExit("No wheel is in dist/: `make wheel` builds it.")
     with tempfile.TemporaryDirectory(prefix="proteinx-install-") as name:
         base = Environment(Path(name) / "base")
-        base.pip("install", "--quiet", "-c", CONSTRAINTS, wheels[-1])
+        base.pip("install", "--quiet", "--no-compile", "-c", CONSTRAINTS, wheels[-1])
         say(f"{wheels[-1].name}: {len(base.packages())} packages")
         if arguments[:1] == ["wheel"]:
             check_wheel(base, Path(name))
@@ -132,7 +132,7 @@ def check_extra(base: Environment, extra: str, wheel: Path, folder: Path) -> Non
         if others:
             raise SystemExit(f"[{extra}] installs what constraints.txt does not name: {', '.join(others)}")
     before = base.packages()
-    base.pip("install", "--quiet", *built, "-c", CONSTRAINTS, wanted)
+    base.pip("install", "--quiet", "--no-compile", *built, "-c", CONSTRAINTS, wanted)
     after = base.packages()
     others = unpinned((name, version) for name, version in after.items() if before.get(name) != version)
     if others:
