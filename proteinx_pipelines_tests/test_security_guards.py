@@ -22,7 +22,6 @@ from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.health.versions import FLOORS, FORBIDDEN, numbers_of
-from proteinx_pipelines.node.lifecycle import attempt_end as finish
 from proteinx_pipelines.node.lifecycle import failure_bundle
 from proteinx_pipelines.node.lifecycle.attempt_end import finish_generation
 from proteinx_pipelines.node.lifecycle.bundle_writer import bundle_writer
@@ -238,8 +237,7 @@ def test_no_output_of_a_failed_experiment_shows_a_secret(settings: Settings) -> 
 def test_without_the_redaction_each_of_them_would(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (finish, redaction):
-        monkeypatch.setattr(module, "redact", lambda text, *_: text)
+    monkeypatch.setattr(redaction, "redact", lambda text, *_: text)
     monkeypatch.setattr(failure_bundle, "redact_all", lambda value, *_: value)
     assert _leak(settings).count(CANARY) > 8
 
