@@ -24,10 +24,11 @@ NUMBERS = [
     ("0.932", "design.md", r"here, default rule .* 0\.932 \|"),
     ("0.462", "design.md", r"here, random .* 0\.462 \|"),
     ("0.930", "design.md", r"ALDE, best of 48.* 0\.930 \|"),
-    ("1.3 s", "performance.md", r"`rerun\.split_149360`\) \| 1\.3 s .*the whole experiment: 144 s"),
-    ("0.4 s", "performance.md", r"`orchestration\.idle`\) \| 0\.3[5-9]\d* s .* \| 2[12]\.\d+ \|"),
-    ("0.6 s", "performance.md", r"`selection\.to_parquet`\) \| 0\.(59|60)\d* s"),
-    ("twice", "performance.md", r"`embedding\.fp32_8m`\) .* \| 2\.\d+ \|"),
+    ("0.4 s", "performance.md", r"`rerun\.split_6000`\) \| 0\.42\d* s .*the whole experiment: (29\.9|30)"),
+    ("0.5 s", "performance.md", r"`orchestration\.queued`\) \| 0\.(4[5-9]|5[0-4])\d* s"),
+    ("2.5 s", "performance.md", r"`selection\.to_parquet`\) \| 2\.5\d* s .* \| 6\.[0-4]\d* \|"),
+    ("1.7", "performance.md", r"`embedding\.fp32_8m`\) .* \| 1\.7\d* \|"),
+    ("3.7", "performance.md", r"`embedding\.bf16_8m`\) .* \| 3\.7\d* \|"),
 ]
 """Number in the README, page, and how it stands there."""
 
