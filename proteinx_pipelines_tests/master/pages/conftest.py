@@ -152,7 +152,7 @@ def fill(site: Site) -> None:
                     heartbeat=document,
                     capabilities={
                         "labels": [EVIL],
-                        "models": ["ridge", "gp"],
+                        "models": ["ridge", "gp", "boosting"],
                         "metrics": [*BUILT_IN],
                         "embedders": [{"name": "onehot", "weights": "none"}],
                     },
