@@ -1,10 +1,12 @@
 """Records what this process opens, makes, moves, starts and connects to, through Python's own audit hook.
 
-A hook stays until the process ends: one is installed, and it records only inside a watch.
+A hook stays until the process ends: one is installed, and it records only inside a watch. Names are looked up in other
+threads too: a server that tests before have started in this process may do so at any moment, and is not the watched.
 """
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +25,14 @@ _NEVER = {
 }  # fmt: skip
 _watching: list[list[tuple[str, str]]] = []
 _hooked = False
+_watched_thread = 0
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if not _watching:
         return
-    if event in _NEVER and "127.0.0.1" not in arguments:
+    elsewhere = event == "socket.getaddrinfo" and threading.get_ident() != _watched_thread
+    if event in _NEVER and "127.0.0.1" not in arguments and not elsewhere:
         _watching[-1].append((event, repr(arguments)[:200]))
     for path in arguments[: _PATHS.get(event, 0)]:
         if isinstance(path, str | bytes | os.PathLike):
@@ -41,7 +45,8 @@ def touched(*allowed: Path) -> Iterator[list[tuple[str, str]]]:
 
     Python's own files are always allowed: a module may be imported at any moment.
     """
-    global _hooked
+    global _hooked, _watched_thread
+    _watched_thread = threading.get_ident()
     if not _hooked:
         sys.addaudithook(_hook)
         _hooked = True
