@@ -107,8 +107,14 @@ def serve(master: Master, bound: socket.socket) -> None:
     url = address_of(master.settings, bound)
     write_json(master.settings.address_file, {"url": url, "port": bound.getsockname()[1], "pid": os.getpid()})
     server = _Server(config, master.bell.stop)
-    # Uvicorn raises the signal again when it has ended: with the system's own handlers the process would end there.
-    before = {number: signal.signal(number, _is_handled) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask_to_end(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # Uvicorn listens for signals once its loop runs, half a second from here: one that comes before ends the server as
+    # soon as it has started. It raises the signal again when it has ended: with the system's own handlers the process
+    # would end there.
+    before = {number: signal.signal(number, ask_to_end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with program_left_out():
             server.run(sockets=[bound])
@@ -116,7 +122,3 @@ def serve(master: Master, bound: socket.socket) -> None:
         master.settings.address_file.unlink(missing_ok=True)
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _is_handled(_number: int, _frame: FrameType | None) -> None:
-    """The server has stopped because of this signal."""
