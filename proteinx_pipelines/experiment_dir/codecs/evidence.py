@@ -2,6 +2,7 @@
 
 import json
 
+from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.experiment_dir.files import json_ready
 from proteinx_pipelines.records import Evidence
 
@@ -22,10 +23,9 @@ def evidence_of(content: bytes) -> Evidence:
         ValueError, KeyError, TypeError: the bytes are damaged.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load
 
     try:
-        arrays = dict(sorted(load(content).items()))  # `load` has another order each time
+        arrays = read_arrays(content)
         length = int.from_bytes(content[:8], "little")
         document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["proteinx"])
     except SafetensorError as error:

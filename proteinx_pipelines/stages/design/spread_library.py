@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.spreading import Files, JournalMonitor, Spread
 from proteinx_pipelines.stages.design.candidates import Candidates
@@ -64,9 +65,7 @@ def predict_library_spread(
     found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     alone = replace(model, judges={}, further={})  # what other models say is asked elsewhere
     for number, files in spread.compute(LibraryWork(alone), tasks, alive):
-        from safetensors.numpy import load
-
-        read = load(files[_FILE])
+        read = read_arrays(files[_FILE])
         found[number] = (read["mean"], read["deviation"])
     return model.calibrated([found[number] for number in range(len(tasks))])
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
@@ -134,12 +135,10 @@ class CurveWork:
 def _predicted(
     work: CurveWork, points: Sequence[Point], spread: Spread | None, alive: Callable[[int], None]
 ) -> Iterator[tuple[int, Predictions]]:
-    from safetensors.numpy import load
-
     if spread is None or len(points) < 2:
         for number, point in enumerate(points):
             yield number, work.predictions(point, partial(alive, number))
         return
     for number, files in spread.compute(work, points, alive):
-        found = load(files[_FILE])
+        found = read_arrays(files[_FILE])
         yield number, Predictions(found["rows"], found["fold"], found["prediction"], found.get("deviation"))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.errors import CorruptArtifact, InputError, MissingArtifact
+from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.experiment_dir.files import write_bytes, write_json
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member, restore
@@ -247,8 +248,6 @@ def load_model(folder: Path) -> FittedModel:
 
 
 def _restore(folder: Path) -> FittedModel:
-    from safetensors.numpy import load
-
     document = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
     name, version = document["model"], document["format"]
     if version != _FORMAT or find_model(name) is None:
@@ -260,7 +259,6 @@ def _restore(folder: Path) -> FittedModel:
     content = (folder / TENSORS_FILE).read_bytes()
     if hashlib.sha256(content).hexdigest() != document["tensors_sha256"]:
         raise CorruptArtifact(f"{folder / TENSORS_FILE} does not belong to its {SETTINGS_FILE}. {_REMEDY}")
-    tensors = dict(sorted(load(content).items()))  # `load` has another order each time
-    predictor = restore(name, document["settings"], tensors)
+    predictor = restore(name, document["settings"], read_arrays(content))
     classes = read_class_map(document.get("classes"))
     return FittedModel(name, predictor, read_scaling(document["target"]), document["embedding"], classes)

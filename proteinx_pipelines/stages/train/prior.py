@@ -21,6 +21,7 @@ from proteinx_pipelines.errors import CorruptArtifact, MissingFile
 from proteinx_pipelines.evidence.relatives import relatives
 from proteinx_pipelines.evidence.values import PRIOR as ARRAY
 from proteinx_pipelines.evidence.values import PRIOR_EXCHANGE, PRIOR_MODES
+from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence
 from proteinx_pipelines.stages.train.prior_default import FILE, default_bytes
 from proteinx_pipelines.stages.train.prior_features import FEATURES_VERSION, n_features, prior_features
@@ -162,13 +163,12 @@ def default_prior() -> Prior:
 @lru_cache(maxsize=4)
 def _parsed(content: bytes, name: str) -> Prior:
     from safetensors import SafetensorError
-    from safetensors.numpy import load
 
     try:
         size = int.from_bytes(content[:8], "little")
         document = json.loads(content[8 : 8 + size])["__metadata__"]
         facts = json.loads(document["document"])
-        tensors = load(content)
+        tensors = read_arrays(content)
         weights, exchange = tensors["weights"], tensors["exchange"]
         members = tuple(Member(str(a), str(b), int(c)) for a, b, c in facts["members"])
         if facts["format"] != _FORMAT or facts["features"] != FEATURES_VERSION:

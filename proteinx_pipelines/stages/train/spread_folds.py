@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.experiment_dir.files import json_ready, write_bytes
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.monitor import StageMonitor
@@ -169,8 +170,6 @@ def _fit_files(fit: Fit) -> dict[str, bytes]:
 
 
 def _read_fit(inputs: ShardInputs, files: Files) -> Fit:
-    from safetensors.numpy import load
-
     document = json.loads(files[_SETTINGS])
-    tensors = dict(sorted(load(files[_TENSORS]).items()))  # `load` has another order each time
-    return Fit(restore(inputs.entry.name, document["settings"], tensors), document["info"])
+    predictor = restore(inputs.entry.name, document["settings"], read_arrays(files[_TENSORS]))
+    return Fit(predictor, document["info"])
