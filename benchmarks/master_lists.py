@@ -27,7 +27,7 @@ def fill(path: Path, number: int) -> None:
     from sqlalchemy import insert
 
     from proteinx_pipelines.master.database.engine import open_database
-    from proteinx_pipelines.master.database.tables import job_flags, job_metrics, jobs
+    from proteinx_pipelines.master.database.job_tables import job_flags, job_metrics, jobs
     from proteinx_pipelines.master.jobs.creating import JobRequest, check
     from proteinx_pipelines.master.jobs.source_lists import note_lists, text_of
 

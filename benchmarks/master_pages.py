@@ -31,7 +31,7 @@ def serve(folder: str, n: int, ready: "multiprocessing.Queue[str]") -> None:
     """A Master with so many jobs, in every state."""
     from proteinx_pipelines.clock import timestamp_before
     from proteinx_pipelines.flags.parsing import parse_flags
-    from proteinx_pipelines.master.database.tables import jobs
+    from proteinx_pipelines.master.database.job_tables import jobs
     from proteinx_pipelines.master.http.server import address_of, bind, serve
     from proteinx_pipelines.master.jobs.flat_flags import flat_flags
     from proteinx_pipelines.master.jobs.states import ALL

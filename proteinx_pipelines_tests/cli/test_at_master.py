@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from sqlalchemy import update
 
 from proteinx_pipelines.cli.main import main
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines_tests.cli.test_terminal_output import BOTH, assert_is_letters
 from proteinx_pipelines_tests.master.conftest import master, open_master, served  # noqa: F401
 

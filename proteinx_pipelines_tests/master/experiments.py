@@ -8,7 +8,7 @@ from sqlalchemy import Connection, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.jobs.creating import JobRequest, check, create
 from proteinx_pipelines.master.jobs.metric_rows import write_metrics
 from proteinx_pipelines.master.master import Master

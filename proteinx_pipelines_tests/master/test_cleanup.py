@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import delete
 
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.models.aliases import set_alias
 from proteinx_pipelines_tests.master.experiments import end, new_job

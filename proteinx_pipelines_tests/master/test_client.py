@@ -16,7 +16,7 @@ from proteinx_pipelines.client import AsyncClient, Client, QueueClient, calls, s
 from proteinx_pipelines.client import tracking as tracking_module
 from proteinx_pipelines.client.http_link import MasterRefused, MasterUnavailable
 from proteinx_pipelines.errors import Cancelled, InputError, NotInTime
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.master import Master
 

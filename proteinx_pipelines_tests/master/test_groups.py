@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.groups.expanding import Range, UnitRequest, variations
 from proteinx_pipelines.master.groups.searching import go_on
 from proteinx_pipelines.master.master import Master

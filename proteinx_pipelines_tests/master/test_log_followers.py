@@ -119,7 +119,7 @@ def test_a_follower_that_is_too_slow_for_the_shared_reader_reads_for_itself(
 def test_a_job_that_is_deleted_ends_all_who_follow_it_with_its_error(master: Master) -> None:
     from sqlalchemy import delete
 
-    from proteinx_pipelines.master.database.tables import jobs
+    from proteinx_pipelines.master.database.job_tables import jobs
 
     job_id = new_job(master, state="RUNNING")
 

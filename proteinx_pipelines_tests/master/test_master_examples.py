@@ -15,7 +15,8 @@ from sqlalchemy import insert, update
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.examples import examples
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.master.database.tables import jobs, nodes
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import nodes
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import load_master_settings
 from proteinx_pipelines.metrics import BUILT_IN

@@ -10,7 +10,8 @@ from sqlalchemy import insert, update
 from proteinx_pipelines.clock import timestamp, timestamp_before
 from proteinx_pipelines.contract.heartbeat import Gpu, GpuUsage, Heartbeat
 from proteinx_pipelines.master import events
-from proteinx_pipelines.master.database.tables import jobs, nodes
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import nodes
 from proteinx_pipelines.master.dispatch.changes import end_waiting
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.observation.table import TABLE, series_of

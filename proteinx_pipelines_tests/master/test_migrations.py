@@ -18,8 +18,9 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.master.database import migrating
 from proteinx_pipelines.master.database.engine import MasterStateError, engine_of, open_database
 from proteinx_pipelines.master.database.facts import is_paused, set_fact
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.database.migrations.versions import v0001_tables as first
-from proteinx_pipelines.master.database.tables import REVISION, facts, jobs, metadata
+from proteinx_pipelines.master.database.tables import REVISION, SCHEMA, facts
 from proteinx_pipelines.master.jobs.flag_rows import follow_defaults
 from proteinx_pipelines.master.jobs.flat_flags import flat_defaults, flat_document, spelt
 from proteinx_pipelines.master.jobs.listing import JobFilter, list_jobs
@@ -81,7 +82,7 @@ def differences(connection: Connection) -> list[Any]:
         return connection.dialect.name == "sqlite" or name != "idx_jobs_list"
 
     context = MigrationContext.configure(connection, opts={"include_object": is_here})
-    return compare_metadata(context, metadata)
+    return compare_metadata(context, SCHEMA)
 
 
 def found(connection: Connection, **query: str) -> list[str]:

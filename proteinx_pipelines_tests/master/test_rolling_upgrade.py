@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import insert, update
 
 from proteinx_pipelines.clock import timestamp, timestamp_before
-from proteinx_pipelines.master.database.tables import jobs, nodes
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import nodes
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines_tests.waiting import wait_until
 

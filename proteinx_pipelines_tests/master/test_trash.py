@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
 
 from proteinx_pipelines.clock import timestamp_before
-from proteinx_pipelines.master.database.tables import artifacts, dispatches, job_logs, trash
+from proteinx_pipelines.master.database.job_tables import artifacts, dispatches, job_logs, trash
 from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.jobs.trash import KEPT_S
 from proteinx_pipelines.master.master import Master

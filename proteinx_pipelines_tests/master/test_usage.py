@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from proteinx_pipelines.client import Client
 from proteinx_pipelines.clock import timestamp, timestamp_before
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.master import Master
 
 

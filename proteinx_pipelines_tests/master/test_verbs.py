@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, select, update
 
-from proteinx_pipelines.master.database.tables import jobs, metadata
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import SCHEMA
 from proteinx_pipelines.master.jobs import verbs
 from proteinx_pipelines.master.jobs.creating import JobRequest, check, create
 from proteinx_pipelines.master.jobs.order import count_before, ordered
@@ -235,7 +236,7 @@ def test_moves_never_lose_a_job_and_put_it_beside_the_other_one(
     priorities: list[int], moves: list[tuple[int, int, bool]]
 ) -> None:
     engine = create_engine("sqlite://")
-    metadata.create_all(engine)
+    SCHEMA.create_all(engine)
     with engine.begin() as connection:
         checked = [check(JobRequest(flags=RIDGE, priority=each)) for each in priorities]
         ids = [create(connection, each, caller="t") for each in checked]

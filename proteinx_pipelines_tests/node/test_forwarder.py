@@ -14,7 +14,7 @@ from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.node.talking import sending_lines
 from proteinx_pipelines.node.talking.forwarder import Forwarder, forwarder_of

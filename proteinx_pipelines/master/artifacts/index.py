@@ -13,7 +13,7 @@ from proteinx_pipelines.experiment_dir.index import file_names
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.master.artifacts.digests import digests
 from proteinx_pipelines.master.artifacts.paths import checked_path
-from proteinx_pipelines.master.database.tables import artifacts
+from proteinx_pipelines.master.database.job_tables import artifacts
 from proteinx_pipelines.master.experiments import experiment_here
 from proteinx_pipelines.master.master import Master
 

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete, insert
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import InputError
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, sync_folder
-from proteinx_pipelines.master.database.tables import artifacts
+from proteinx_pipelines.master.database.job_tables import artifacts
 from proteinx_pipelines.master.settings import MasterSettings
 
 

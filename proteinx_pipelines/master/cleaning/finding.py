@@ -9,7 +9,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection, func, select, union
 
 from proteinx_pipelines.experiment_dir.layout import DOCUMENT, PREDICTIONS, REPORT_HTML, REPORT_JSON
-from proteinx_pipelines.master.database.tables import aliases, artifacts, datasets, job_logs, jobs, trash
+from proteinx_pipelines.master.database.job_tables import artifacts, job_logs, jobs, trash
+from proteinx_pipelines.master.database.tables import aliases, datasets
 from proteinx_pipelines.master.jobs import trash as trash_of_jobs
 from proteinx_pipelines.master.jobs.states import OPEN
 from proteinx_pipelines.master.master import Master

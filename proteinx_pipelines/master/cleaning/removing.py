@@ -8,7 +8,8 @@ from sqlalchemy import Connection, delete, select, union
 
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.cleaning.finding import FRESH_S, Findings, Item, known_digests
-from proteinx_pipelines.master.database.tables import artifacts, datasets, job_logs, jobs, trash
+from proteinx_pipelines.master.database.job_tables import artifacts, job_logs, jobs, trash
+from proteinx_pipelines.master.database.tables import datasets
 from proteinx_pipelines.master.jobs import trash as trash_of_jobs
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import MasterSettings

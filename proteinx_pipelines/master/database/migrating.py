@@ -9,7 +9,8 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, MetaData, Table, Text, delete, insert, inspect, select, text
 
 from proteinx_pipelines.errors import BackendError
-from proteinx_pipelines.master.database.tables import REVISION, jobs, metadata
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import REVISION, SCHEMA
 
 _versions = Table("alembic_version", MetaData(), Column("version_num", Text, primary_key=True))
 _LOCK = 0x70786D61  # any number, the same in every process
@@ -44,7 +45,7 @@ def migrate(connection: Connection) -> str | None:
     if found == REVISION:
         return found
     if found is None and not inspect(connection).has_table(jobs.name):
-        metadata.create_all(connection)
+        SCHEMA.create_all(connection)
         _stamp(connection, REVISION)
         return None
     _upgrade(connection, found)

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, true
 
 from proteinx_pipelines.master import events
-from proteinx_pipelines.master.database.tables import datasets, jobs
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import datasets
 from proteinx_pipelines.master.http.problems import Conflict, NotFound
 from proteinx_pipelines.master.jobs.states import OPEN
 from proteinx_pipelines.master.settings import MasterSettings

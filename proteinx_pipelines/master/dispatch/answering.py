@@ -13,8 +13,8 @@ from proteinx_pipelines.clock import timestamp, timestamp_before
 from proteinx_pipelines.contract.result import AGAIN_S, ResultError, ResultMessage
 from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import WrongKeyType
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.database.reading import Row, rows
-from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.dispatch.wire import MASTER, Wire
 from proteinx_pipelines.master.jobs.states import ENDED

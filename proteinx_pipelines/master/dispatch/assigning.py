@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
+from proteinx_pipelines.master.database.job_tables import dispatches, jobs
 from proteinx_pipelines.master.database.reading import rows
-from proteinx_pipelines.master.database.tables import dispatches, jobs
 from proteinx_pipelines.master.dispatch.changes import LOST
 from proteinx_pipelines.master.dispatch.placement import able, signature
 from proteinx_pipelines.master.jobs.order import ordered

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, CursorResult, insert, select, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.master import events
+from proteinx_pipelines.master.database.job_tables import dispatches, jobs
 from proteinx_pipelines.master.database.reading import first
-from proteinx_pipelines.master.database.tables import dispatches, jobs
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 
 CANCELLED_BEFORE = "cancelled before a node ran it"

@@ -9,8 +9,8 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from proteinx_pipelines.contract.status import Status
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.database.reading import first
-from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.dispatch.direct import decide
 from proteinx_pipelines.master.dispatch.wire import MASTER, Wire

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, select, update
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.result import ResultMessage
 from proteinx_pipelines.master import events
+from proteinx_pipelines.master.database.job_tables import dispatches, jobs
 from proteinx_pipelines.master.database.reading import first
-from proteinx_pipelines.master.database.tables import dispatches, jobs
 from proteinx_pipelines.master.dispatch.changes import LATE, LOST, give_back
 from proteinx_pipelines.master.dispatch.messages import dispatch_of
 from proteinx_pipelines.master.jobs.metric_rows import write_metrics

@@ -16,8 +16,8 @@ from proteinx_pipelines.contract.request import ExperimentRequest, message_key_o
 from proteinx_pipelines.contract.result import rejection
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.master import events
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.database.reading import first
-from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.dispatch.answering import asked_again
 from proteinx_pipelines.master.dispatch.changes import end_waiting
 from proteinx_pipelines.master.dispatch.wire import MASTER

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, select
 from proteinx_pipelines.clock import steady_seconds
 from proteinx_pipelines.contract.heartbeat import ALIVE_FOR_S
 from proteinx_pipelines.master.database.facts import is_paused
+from proteinx_pipelines.master.database.job_tables import dispatches, jobs
 from proteinx_pipelines.master.database.reading import Row, first, rows
-from proteinx_pipelines.master.database.tables import dispatches, jobs
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.dispatch import changes, direct, statuses
 from proteinx_pipelines.master.dispatch.answering import answer, deliver_lost

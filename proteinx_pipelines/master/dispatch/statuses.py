@@ -13,8 +13,8 @@ from sqlalchemy import Connection, select, update
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.status import OPEN_STATES, Status
 from proteinx_pipelines.master import events
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.database.reading import rows
-from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 
 _OPEN = select(jobs.c.node, jobs.c.experiment_id).where(jobs.c.state.in_(ON_A_NODE))

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, insert, select, update
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import FlagError, InputError, MessageError
 from proteinx_pipelines.master import events
-from proteinx_pipelines.master.database.tables import groups, jobs, units
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import groups, units
 from proteinx_pipelines.master.groups.expanding import UnitRequest, variations
 from proteinx_pipelines.master.jobs.changes import changed
 from proteinx_pipelines.master.jobs.creating import Checked, JobRequest, check, create

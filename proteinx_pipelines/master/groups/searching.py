@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from proteinx_pipelines.errors import MissingPackage
-from proteinx_pipelines.master.database.tables import jobs, units
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import units
 from proteinx_pipelines.master.groups.expanding import Range, UnitRequest
 from proteinx_pipelines.master.groups.keeping import request_of
 from proteinx_pipelines.master.jobs.creating import create

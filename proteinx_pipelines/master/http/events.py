@@ -11,8 +11,8 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
 
 from proteinx_pipelines.master import events
+from proteinx_pipelines.master.database.job_tables import jobs as job_rows
 from proteinx_pipelines.master.database.tables import events as event_rows
-from proteinx_pipelines.master.database.tables import jobs as job_rows
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.http.event_feed import EventFeed, Told, as_lines
 from proteinx_pipelines.master.http.problems import HttpProblem, NotFound

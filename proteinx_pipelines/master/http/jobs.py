@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, select
 from proteinx_pipelines.contract.job import JobDocument
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.master.database.tables import dispatches
+from proteinx_pipelines.master.database.job_tables import dispatches
 from proteinx_pipelines.master.http.access import Admin, Caller, MasterOf, Reader, Submitter, scope
 from proteinx_pipelines.master.http.json_answer import json_answer
 from proteinx_pipelines.master.http.lists import LARGEST, Page, Size, page_of

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, select
 from proteinx_pipelines.clock import now_utc
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.facts import is_paused, set_paused
-from proteinx_pipelines.master.database.tables import jobs, nodes
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import nodes
 from proteinx_pipelines.master.http.access import Admin, MasterOf, Reader
 from proteinx_pipelines.master.http.once import once
 from proteinx_pipelines.master.jobs.standing import counts

@@ -12,7 +12,8 @@ from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.master import events
-from proteinx_pipelines.master.database.tables import datasets, groups, jobs
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import datasets, groups
 from proteinx_pipelines.master.datasets.references import payload_ref_of, refuse_other_sources
 from proteinx_pipelines.master.jobs.errors import UnknownDataset
 from proteinx_pipelines.master.jobs.flag_rows import write_flags

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 
 LOOKED_AT = 50
 """Newest comparable jobs whose durations are looked at."""

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select
 
 from proteinx_pipelines.master.database.facts import fact, set_fact
-from proteinx_pipelines.master.database.tables import job_flags, job_metrics, jobs
+from proteinx_pipelines.master.database.job_tables import job_flags, job_metrics, jobs
 from proteinx_pipelines.master.jobs.flat_flags import flat_defaults, flat_document, spelt, spelt_text
 
 _DEFAULTS = "flag_defaults"

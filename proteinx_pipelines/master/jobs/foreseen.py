@@ -13,7 +13,7 @@ from proteinx_pipelines.flags.changes import changed_flags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.source_lists import text_of
 from proteinx_pipelines.pipeline.stages import stages_of

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from proteinx_pipelines.clock import now_utc
 from proteinx_pipelines.errors import InputError
-from proteinx_pipelines.master.database.tables import groups, jobs
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import groups
 from proteinx_pipelines.master.jobs.flag_rows import has_flag
 from proteinx_pipelines.master.jobs.metric_rows import within
 from proteinx_pipelines.master.jobs.ordering import MOST, SORTABLE, BadQuery, count, numbers_of, rows_of

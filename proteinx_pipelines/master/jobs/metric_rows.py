@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
-from proteinx_pipelines.master.database.tables import job_metrics, jobs
+from proteinx_pipelines.master.database.job_tables import job_metrics, jobs
 from proteinx_pipelines.master.jobs.flag_rows import key_of
 
 

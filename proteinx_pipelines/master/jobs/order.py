@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select
 
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 
 NO_DEADLINE = 9e15
 """Latest start of a job without a deadline, in seconds since 1970: after all others."""

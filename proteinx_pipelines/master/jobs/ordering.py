@@ -13,7 +13,7 @@ from sqlalchemy.sql.operators import in_op
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from proteinx_pipelines.errors import InputError
-from proteinx_pipelines.master.database.tables import job_metrics, jobs
+from proteinx_pipelines.master.database.job_tables import job_metrics, jobs
 from proteinx_pipelines.master.jobs.flag_rows import key_of
 
 SORTABLE = (

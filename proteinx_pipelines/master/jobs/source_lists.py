@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, insert, or_, select
 
-from proteinx_pipelines.master.database.tables import jobs, source_lists
+from proteinx_pipelines.master.database.job_tables import jobs, source_lists
 from proteinx_pipelines.master.jobs.flag_rows import key_of
 
 _INSERT = insert(source_lists)

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, select
 
 from proteinx_pipelines.clock import now_utc
 from proteinx_pipelines.master.database.facts import is_paused
-from proteinx_pipelines.master.database.tables import jobs, nodes
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import nodes
 from proteinx_pipelines.master.jobs.expected import Duration, expected
 from proteinx_pipelines.master.jobs.order import count_before, ordered, places_of
 from proteinx_pipelines.master.jobs.states import ON_A_NODE

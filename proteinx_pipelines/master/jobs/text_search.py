@@ -10,7 +10,8 @@ import re
 
 from sqlalchemy import ColumnElement, Integer, TextClause, bindparam, column, or_, select, text
 
-from proteinx_pipelines.master.database.tables import groups, jobs
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import groups
 
 _FEW_VALUES = ("source", "model", "node")
 """Columns in which many jobs have the same text."""

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, delete, insert, select
 
 from proteinx_pipelines.clock import now_utc, timestamp, timestamp_before
 from proteinx_pipelines.master import events
-from proteinx_pipelines.master.database.tables import aliases, artifacts, dispatches, job_logs, jobs, trash
+from proteinx_pipelines.master.database.job_tables import artifacts, dispatches, job_logs, jobs, trash
+from proteinx_pipelines.master.database.tables import aliases
 from proteinx_pipelines.master.jobs.errors import NotDeleted, WrongState
 from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.flag_rows import remove_rows, write_flags_again

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.flags.run import Needs
 from proteinx_pipelines.master import events
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.jobs.changes import changed
 from proteinx_pipelines.master.jobs.creating import JobRequest, check, create
 from proteinx_pipelines.master.jobs.errors import WrongState

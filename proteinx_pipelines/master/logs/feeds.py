@@ -10,7 +10,7 @@ from sqlalchemy import select
 from proteinx_pipelines.experiment_dir.json_lines import json_lines_behind
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.log_lines import LogReader
-from proteinx_pipelines.master.database.tables import job_logs
+from proteinx_pipelines.master.database.job_tables import job_logs
 from proteinx_pipelines.master.experiments import experiment_here
 from proteinx_pipelines.master.master import Master
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, func, insert, select
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.master.database.tables import job_logs
+from proteinx_pipelines.master.database.job_tables import job_logs
 from proteinx_pipelines.master.logs.feeds import Kind
 from proteinx_pipelines.redaction import redact
 

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, and_, select
 from proteinx_pipelines.errors import InputError, MissingArtifact
 from proteinx_pipelines.experiment_dir.layout import REPORT_JSON
 from proteinx_pipelines.master.artifacts.index import JobFile, file_of, paths_of
-from proteinx_pipelines.master.database.tables import aliases, jobs
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import aliases
 from proteinx_pipelines.master.jobs.listing import JobFilter
 from proteinx_pipelines.master.jobs.ordering import count, numbers_of, rows_of
 from proteinx_pipelines.master.master import Master

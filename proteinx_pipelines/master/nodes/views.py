@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.database.reading import rows
-from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 from proteinx_pipelines.master.nodes.node import Node
 

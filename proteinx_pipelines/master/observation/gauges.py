@@ -9,8 +9,9 @@ from sqlalchemy import Connection, func, select
 from proteinx_pipelines.clock import now_utc
 from proteinx_pipelines.contract.heartbeat import GpuUsage, Heartbeat
 from proteinx_pipelines.master.database.facts import is_paused
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.database.reading import rows
-from proteinx_pipelines.master.database.tables import jobs, nodes, outbox
+from proteinx_pipelines.master.database.tables import nodes, outbox
 from proteinx_pipelines.master.jobs.standing import counts
 from proteinx_pipelines.master.jobs.states import ALL
 from proteinx_pipelines.master.nodes.node import Node

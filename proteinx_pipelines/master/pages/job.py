@@ -15,7 +15,8 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.master.artifacts.index import files_of
 from proteinx_pipelines.master.artifacts.plates import has_proposals
-from proteinx_pipelines.master.database.tables import datasets, dispatches, groups
+from proteinx_pipelines.master.database.job_tables import dispatches
+from proteinx_pipelines.master.database.tables import datasets, groups
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.foreseen import foreseen

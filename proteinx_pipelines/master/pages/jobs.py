@@ -12,7 +12,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection, select
 
 from proteinx_pipelines.master.database.facts import is_paused
-from proteinx_pipelines.master.database.tables import groups, jobs
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import groups
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.jobs.listing import BadQuery, JobFilter, list_jobs
 from proteinx_pipelines.master.jobs.standing import Line, counts

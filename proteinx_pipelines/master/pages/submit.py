@@ -18,7 +18,8 @@ from proteinx_pipelines.flags.changes import differing_from_defaults
 from proteinx_pipelines.flags.parsing import parse_flags, spell
 from proteinx_pipelines.flags.reference import default_text, type_text
 from proteinx_pipelines.flags.schema import known_flags
-from proteinx_pipelines.master.database.tables import datasets, groups, jobs
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import datasets, groups
 from proteinx_pipelines.master.http.access import MasterOf, Reader, Submitter
 from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.foreseen import foreseen

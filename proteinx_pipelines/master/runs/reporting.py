@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from proteinx_pipelines.clock import timestamp, timestamp_before
 from proteinx_pipelines.master import events
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.jobs.creating import group_of, new_job_id, next_place
 from proteinx_pipelines.master.jobs.errors import WrongState
 from proteinx_pipelines.master.jobs.finding import one

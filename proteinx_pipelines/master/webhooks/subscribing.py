@@ -12,7 +12,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import InputError
-from proteinx_pipelines.master.database.tables import jobs, outbox, webhooks
+from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.tables import outbox, webhooks
 from proteinx_pipelines.master.webhooks.guard import check_url
 
 EVENTS = (

@@ -13,7 +13,8 @@ import redis
 from sqlalchemy import select
 
 from proteinx_pipelines.contract.keys import QueueKeys
-from proteinx_pipelines.master.database.tables import dispatches, events, jobs, nodes
+from proteinx_pipelines.master.database.job_tables import dispatches, jobs
+from proteinx_pipelines.master.database.tables import events, nodes
 from proteinx_pipelines.master.dispatch.claiming import Claimer
 from proteinx_pipelines.master.dispatch.dispatcher import Dispatcher
 from proteinx_pipelines.master.dispatch.wire import Wire

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import select
 
 from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.database.reading import rows
-from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.dispatch import dispatcher
 from proteinx_pipelines.master.dispatch.wire import Wire
 from proteinx_pipelines.master.jobs import verbs

@@ -18,7 +18,8 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.artifacts.plates import PROPOSALS
-from proteinx_pipelines.master.database.tables import datasets, dispatches, groups, jobs, nodes, webhooks
+from proteinx_pipelines.master.database.job_tables import dispatches, jobs
+from proteinx_pipelines.master.database.tables import datasets, groups, nodes, webhooks
 from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import load_master_settings

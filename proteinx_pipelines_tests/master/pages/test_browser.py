@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, insert
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.master.database.tables import job_logs, jobs
+from proteinx_pipelines.master.database.job_tables import job_logs, jobs
 from proteinx_pipelines_tests.master.pages.conftest import EVIL, job_row
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from proteinx_pipelines.master.database.tables import metadata
+from proteinx_pipelines.master.database.tables import SCHEMA
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=SCHEMA)
 context.run_migrations()
