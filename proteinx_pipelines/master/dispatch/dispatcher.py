@@ -6,43 +6,35 @@ harmless, and can be repeated. The database decides; Redis is the wire.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from proteinx_pipelines.clock import steady_seconds
 from proteinx_pipelines.contract.heartbeat import ALIVE_FOR_S
 from proteinx_pipelines.master.database.facts import is_paused
 from proteinx_pipelines.master.database.job_tables import dispatches, jobs
 from proteinx_pipelines.master.database.reading import Row, first, rows
 from proteinx_pipelines.master.database.writer import Database
-from proteinx_pipelines.master.dispatch import changes, direct, statuses
+from proteinx_pipelines.master.dispatch import changes, direct
 from proteinx_pipelines.master.dispatch.answering import answer, deliver_lost
 from proteinx_pipelines.master.dispatch.assigning import Assigner, Choice
 from proteinx_pipelines.master.dispatch.counting import Arrived, Verdict, count
+from proteinx_pipelines.master.dispatch.job_display import JobDisplay
+from proteinx_pipelines.master.dispatch.looks import Looks
 from proteinx_pipelines.master.dispatch.messages import message_id, message_of_job
-from proteinx_pipelines.master.dispatch.statuses import Report, merged, open_jobs
-from proteinx_pipelines.master.dispatch.wire import MASTER, Beat, Wire
-from proteinx_pipelines.master.jobs.order import ordered
+from proteinx_pipelines.master.dispatch.node_watch import NodeWatch
+from proteinx_pipelines.master.dispatch.statuses import Report, open_jobs
+from proteinx_pipelines.master.dispatch.wire import MASTER, Wire
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 from proteinx_pipelines.master.nodes import registry
-from proteinx_pipelines.master.nodes.node import Node
 from proteinx_pipelines.master.settings import MasterSettings
 
 log = logging.getLogger(__name__)
-BEATS_S = 1.0
-"""Seconds between two looks at the heartbeats of known nodes."""
-FIND_S = 5.0
-"""Seconds between two searches for nodes that are not known yet."""
 RECALL_S = 1.0
 """Seconds between two looks at the jobs of lost nodes."""
-STATUS_S = 2.0
-"""Seconds between two looks at the status hashes of open jobs: events may get lost."""
-REPORTS_S = 0.2
-"""Least seconds between two writes of what nodes report."""
 NUDGE_S = 5.0
 """Seconds between two searches for jobs whose message may have got lost."""
 UNHEARD_S = 10.0
@@ -51,21 +43,12 @@ SILENT_S = 60.0
 """The same for an accepted job of which nothing was heard since."""
 CANCEL_AGAIN_S = 20.0
 """Seconds after which a cancel that has not ended its job is asked for again."""
-POSITIONS_S = 5.0
-"""Seconds between two updates of the places in the line."""
-POSITIONS_AGAIN_S = 60.0
-"""The same while nobody asks for his place and nothing was committed."""
-MOST_POSITIONS = 1000
-"""Most waiting jobs, from the front, whose places are shown."""
 COMPARE_S = 5.0
 """Seconds between two checks that Redis still has the last answers."""
 CANCELS_S = 0.3
 """Seconds between two looks at the list of cancels."""
 ALL_RESULTS_S = 1.0
 """Seconds between two looks at the results of nodes that have no job."""
-LOOK_AGAIN_S = 5.0
-"""Longest time, in seconds, that what the database said is taken for what it says: without a commit it says the same,
-but what was to be done with it may have failed."""
 _ANY_WAITING = select(jobs.c.job_id).where(jobs.c.state == "WAITING").limit(1)
 
 
@@ -76,26 +59,18 @@ class Dispatcher:
     settings: MasterSettings
     database: Database
     wire: Wire
-    nodes: list[Node] = field(default_factory=list)
-    reports: list[Report] = field(default_factory=list)
-    """Reports of nodes that are not written yet."""
     alive_for_s: float = ALIVE_FOR_S
     """Life of a heartbeat, in seconds."""
     is_busy: bool = False
     """True if a node has a job."""
-    _due: dict[str, float] = field(default_factory=dict)
-    _trusted_from: float = 0.0
-    """Time from which a missing heartbeat means a lost node: all of them had time to renew theirs."""
-    _known_beats: dict[str, Beat] = field(default_factory=dict)
-    _versions: dict[str, int] = field(default_factory=dict)
-    """What was read -> the database's version then."""
     _busy: frozenset[str] = frozenset()
     """Nodes that have jobs."""
     _none_waits: bool = False
-    _none_placed: bool = False
-    """True if no sender who knows only Redis has a waiting job."""
 
     def __post_init__(self) -> None:
+        self.looks = Looks(self.database)
+        self.watch = NodeWatch(self.database, self.wire, self.looks, self.alive_for_s)
+        self.display = JobDisplay(self.database, self.wire, self.looks)
         self.assigner = Assigner(
             self.settings.slots, self.settings.lease_s, has_store=self.settings.node.store is not None
         )
@@ -107,7 +82,7 @@ class Dispatcher:
         Raises:
             QueueUnavailable: Redis does not answer; call it again.
         """
-        self.look_at_nodes()
+        self.watch.look_at_nodes()
         worked = self.take_results()
         self.recall()
         self.take_cancels()
@@ -116,69 +91,33 @@ class Dispatcher:
         assigned = self.assign()
         if assigned or self.is_busy:  # the Master commits hundreds of times a second while jobs come in
             worked = self.send() or worked or assigned
-        if self._is_news("answers"):
+        if self.looks.is_news("answers"):
             worked = bool(answer(self.database, self.wire)) or worked
-        self.note_reports()
+        self.display.note_reports(is_busy=self.is_busy)
         self.nudge()
-        self.show_positions()
-        if self._is_due("compare", COMPARE_S):
+        self.display.show_positions()
+        if self.looks.is_due("compare", COMPARE_S):
             deliver_lost(self.database, self.wire)
         return worked
 
     def reconnected(self) -> None:
         """Redis was away: heartbeats could not be renewed, so that their absence says nothing for a while."""
-        self._trusted_from = steady_seconds() + self.alive_for_s
-        self._due.clear()
+        self.watch.reconnected()
+        self.looks.due.clear()
 
-    # ------------------------------------------------------------------ nodes
-    def look_at_nodes(self) -> None:
-        """Bring the table of nodes up to date with their heartbeats."""
-        if not self._is_due("beats", BEATS_S):
-            return
-        if self._is_news("nodes"):
-            self._read_nodes()
-        known = {node.name for node in self.nodes}
-        if self._is_due("find", FIND_S):
-            known |= self.wire.names_of_nodes()
-        beats = self.wire.beats(sorted(known))
-        alive = {name: beat for name, beat in beats.items() if beat.heartbeat is not None}
-        fresh = {name: beat for name, beat in alive.items() if self._known_beats.get(name) != beat}
-        queues = {name: self._queue_of(name, beat) for name, beat in fresh.items()}
-        gone = [node.name for node in self.nodes if node.name not in alive and self._is_gone(node)]
-        if fresh or gone:
-            self.database.write(lambda connection: _note_nodes(connection, fresh, queues, gone))
-            self._known_beats.update(fresh)
-            for name in gone:
-                self._known_beats.pop(name, None)
-            self._read_nodes()
-
-    def _read_nodes(self) -> None:
-        with self.database.reading() as connection:
-            self.nodes = registry.all_nodes(connection)
-
-    def _queue_of(self, name: str, beat: Beat) -> str | None:
-        """The node's list where it is one of this Master's; None for a node that works for somebody else."""
-        own = self.wire.keys.of_node(name).messages
-        said = registry.queue_of(beat)
-        if said is None:
-            return own if self.wire.listens_to_its_own_list(name) else None
-        return own if said == own else None
-
-    def _is_gone(self, node: Node) -> bool:
-        """True if a node's heartbeat has ended, in Redis and over HTTP."""
-        if node.is_lost or steady_seconds() < self._trusted_from:
-            return False
-        return registry.seconds_since(node.last_seen) > (self.alive_for_s if node.queue is None else 0.0)
+    def hear(self, reports: list[Report]) -> None:
+        """Take reports of nodes, to be written in a later round."""
+        self.display.reports += reports
 
     # ------------------------------------------------------------------ results
     def take_results(self) -> bool:
         """Count the results of every node that has jobs; now and then of all nodes."""
-        names = [node.name for node in self.nodes]
-        if self._is_news("busy"):
+        names = [node.name for node in self.watch.nodes]
+        if self.looks.is_news("busy"):
             with self.database.reading() as connection:
                 self._busy = frozenset(node for node, _ in open_jobs(connection))
         self.is_busy = bool(self._busy)
-        if not self._is_due("results", ALL_RESULTS_S):
+        if not self.looks.is_due("results", ALL_RESULTS_S):
             names = [name for name in names if name in self._busy]
         found = self.wire.results(names)
         for node, raws in found.items():
@@ -206,9 +145,9 @@ class Dispatcher:
     # ------------------------------------------------------------------ lost nodes
     def recall(self) -> None:
         """Let jobs of lost nodes wait again: unclaimed ones at once, claimed ones when the lease has ended."""
-        if not self._is_due("recall", RECALL_S) or not self.is_busy:
+        if not self.looks.is_due("recall", RECALL_S) or not self.is_busy:
             return
-        lost = {node.name: node for node in self.nodes if node.is_lost}
+        lost = {node.name: node for node in self.watch.nodes if node.is_lost}
         for row in self._rows(jobs.c.node.in_(lost)) if lost else ():
             node = lost[row["node"]]
             if self._is_unclaimed(row):
@@ -243,7 +182,7 @@ class Dispatcher:
 
         One that names nothing open stays while messages wait: it may have overtaken its experiment.
         """
-        if not self._is_due("cancels", CANCELS_S):
+        if not self.looks.is_due("cancels", CANCELS_S):
             return
         line = self.wire.line()
         asked = line.cancel_requests()
@@ -261,15 +200,15 @@ class Dispatcher:
     # ------------------------------------------------------------------ assignment
     def assign(self) -> bool:
         """Give waiting jobs to nodes with a free slot."""
-        if not any(node.takes_jobs for node in self.nodes):
+        if not any(node.takes_jobs for node in self.watch.nodes):
             return False
-        if not self._is_news("waiting") and self._none_waits:
+        if not self.looks.is_news("waiting") and self._none_waits:
             return False
         with self.database.reading() as connection:
             self._none_waits = connection.execute(_ANY_WAITING).first() is None
             if self._none_waits or is_paused(connection):
                 return False
-            choices = self.assigner.choices(connection, self.nodes)
+            choices = self.assigner.choices(connection, self.watch.nodes)
         if not choices:
             return False
         self.database.write(lambda connection: _assign(connection, choices))
@@ -304,52 +243,14 @@ class Dispatcher:
 
     def nudge(self) -> None:
         """Send again what may have got lost: Redis may have come back with an older state, a node with none."""
-        if not self._is_due("nudge", NUDGE_S) or not self.is_busy:
+        if not self.looks.is_due("nudge", NUDGE_S) or not self.is_busy:
             return
-        alive = [node.name for node in self.nodes if not node.is_lost and node.queue is not None]
+        alive = [node.name for node in self.watch.nodes if not node.is_lost and node.queue is not None]
         for row in self._rows(jobs.c.sent, jobs.c.node.in_(alive)) if alive else ():
             limit = UNHEARD_S if row["generation"] is None else SILENT_S
             silent = min(map(registry.seconds_since, (row["sent_at"], row["updated_at"])))
             if silent > limit and not self.wire.holds(row["node"], message_id(row["job_id"], row["token"])):
                 self._push(row)
-
-    # ------------------------------------------------------------------ statuses
-    def note_reports(self) -> None:
-        """Write what nodes say of their jobs into the rows."""
-        reports = []
-        if self.reports and self._is_due("reports", REPORTS_S):
-            reports, self.reports = merged(self.reports), []
-        if self._is_due("statuses", STATUS_S) and self.is_busy:
-            with self.database.reading() as connection:
-                asked = open_jobs(connection)
-            read = zip(asked, self.wire.statuses(asked) if asked else [], strict=True)
-            reports = [*(Report(*key, status) for key, status in read if status is not None), *reports]
-        if not reports:
-            return
-        with self.database.reading() as connection:
-            found = statuses.changed(connection, reports)
-        if found:  # without a change there is no commit, and nobody is woken
-            self.database.write(lambda connection: statuses.write(connection, found))
-
-    def show_positions(self) -> None:
-        """Show the place in the line of each waiting experiment whose sender knows only Redis."""
-        if not self._is_due("positions", POSITIONS_S):
-            return
-        if not self._is_news("places", POSITIONS_AGAIN_S) and self._none_placed:
-            return
-        query = ordered(
-            select(jobs.c.experiment_id, jobs.c.message_key).where(jobs.c.state == "WAITING")
-        ).limit(MOST_POSITIONS)
-        with self.database.reading() as connection:
-            line = rows(connection, query)
-        places = {
-            row["experiment_id"]: place
-            for place, row in reversed(list(enumerate(line, start=1)))
-            if row["message_key"] is not None
-        }
-        self._none_placed = not places
-        if places:
-            self.wire.line().positions(places)
 
     # ------------------------------------------------------------------ reading
     def _rows(self, *where: Any) -> list[Row]:
@@ -357,21 +258,6 @@ class Dispatcher:
         with self.database.reading() as connection:
             query = select(jobs).where(jobs.c.state.in_(ON_A_NODE), *where).order_by(jobs.c.assigned_at)
             return rows(connection, query)
-
-    def _is_news(self, what: str, longest_s: float = LOOK_AGAIN_S) -> bool:
-        """True if something was committed since the last look at something, or that is `longest_s` ago."""
-        version, is_due = self.database.version, steady_seconds() >= self._due.get(what, 0.0)
-        if self._versions.get(what) == version and not is_due:
-            return False
-        self._versions[what], self._due[what] = version, steady_seconds() + longest_s
-        return True
-
-    def _is_due(self, what: str, every_s: float) -> bool:
-        now = steady_seconds()
-        if now < self._due.get(what, 0.0):
-            return False
-        self._due[what] = now + every_s
-        return True
 
 
 def _count(connection: Connection, arrived: list[Arrived]) -> list[Verdict]:
@@ -388,15 +274,6 @@ def _assign(connection: Connection, choices: list[Choice]) -> None:
             changes.note_blocked(connection, choice.job_id, choice.reason, choice.blocked_by)
         else:
             changes.assign(connection, choice.job_id, choice.node, reason=choice.reason)
-
-
-def _note_nodes(
-    connection: Connection, fresh: Mapping[str, Beat], queues: Mapping[str, str | None], gone: list[str]
-) -> None:
-    for name, beat in fresh.items():
-        registry.seen(connection, name, registry.documents_of(beat), queues[name])
-    for name in gone:
-        registry.lost(connection, name)
 
 
 def _was_given_before(connection: Connection, row: Mapping[str, Any]) -> bool:

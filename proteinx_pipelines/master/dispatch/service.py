@@ -101,7 +101,7 @@ class Dispatch:
                 self._rung.clear()
                 self._round_at = steady_seconds()
                 heard = self.listener.take()
-                dispatcher.reports += heard
+                dispatcher.hear(heard)
                 if dispatcher.round() or any(report.status.is_final for report in heard):
                     hot_until = steady_seconds() + HOT_FOR_S
                 if steady_seconds() < hot_until:

@@ -60,7 +60,7 @@ class World:
     def round(self, times: int = 1) -> None:
         """Rounds in which everything is due."""
         for _ in range(times):
-            self.dispatcher._due.clear()
+            self.dispatcher.looks.due.clear()
             self.dispatcher.round()
 
     def job(self, experiment_id: str | None = None, **more: Any) -> str:

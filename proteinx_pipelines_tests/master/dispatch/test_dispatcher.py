@@ -52,7 +52,7 @@ def test_a_master_at_rest_reads_the_database_after_a_commit_only(world: World) -
     node = world.node("n1")
     world.round(2)
     world.dispatcher.round()
-    world.dispatcher._due = dict.fromkeys(world.dispatcher._due, math.inf)  # no time passes
+    world.dispatcher.looks.due = dict.fromkeys(world.dispatcher.looks.due, math.inf)  # no time passes
     told: list[str] = []
     listener = partial(_note_statement, told)
     event.listen(world.master.database.engine, "before_cursor_execute", listener)

@@ -27,7 +27,10 @@ def test_commits_side_by_side_are_one_round(master: Master, monkeypatch: pytest.
         is_busy = False
 
         def __init__(self, *_given: Any) -> None:
-            self.reports: list[Any] = []
+            self.heard: list[Any] = []
+
+        def hear(self, reports: list[Any]) -> None:
+            self.heard += reports
 
         def round(self) -> bool:
             begun.append(dispatch._round_at)
