@@ -562,3 +562,14 @@ def test_the_picture_of_the_layers_is_that_of_the_code() -> None:
     drawn = (REPOSITORY / "docs" / "pictures" / "house.svg").read_text(encoding="utf-8")
     assert drawn == picture(LAYERS)
     assert [name for layer in LAYERS for name in layer.split() if f">{name}<" not in drawn] == []
+
+
+MOST_LINES = 250
+"""Most lines of code of a file, without comments and docstrings; aim below 200."""
+
+
+def test_no_file_has_grown_into_a_second_purpose() -> None:
+    """Once, eleven files held 251 to 354 lines: records, files, tables and a class in each."""
+    code_lines = runpy.run_path(str(REPOSITORY / "benchmarks" / "house.py"))["code_lines"]
+    counts = {module_name(path): len(code_lines(ast.parse(path.read_text("utf-8")))) for path in FILES}
+    assert {name: count for name, count in counts.items() if count > MOST_LINES} == {}
