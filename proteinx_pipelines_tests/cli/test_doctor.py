@@ -60,7 +60,7 @@ def test_a_server_that_throws_messages_away_is_wrong(proteinx, workdir, settings
 
 
 @pytest.mark.parametrize(
-    ("room", "level", "words"), [(1.0, "wrong", "The server is full"), (1.05, "warning", "nearly full")]
+    ("room", "level", "words"), [(0.9, "wrong", "The server is full"), (1.05, "warning", "nearly full")]
 )
 def test_a_server_without_room_is_said_to_be_full(proteinx, workdir, settings, room, level, words) -> None:
     client = connect(settings.redis_url)
