@@ -14,11 +14,13 @@ A node has no test switches of its own; a test reaches into its processes as fol
   the process of the test, and is a monkeypatch.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterProcess, clean
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
 from proteinx_pipelines_tests.node.conftest import intake, settings
 
@@ -32,3 +34,21 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     found.start()
     yield found
     found.kill()
+
+
+@pytest.fixture
+def master(tmp_path: Path, server: RedisServer) -> Iterator[MasterProcess]:
+    """A real Master on that server."""
+    found = MasterProcess(tmp_path / "master", server, clean(os.environ))
+    found.start()
+    yield found
+    found.kill()
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, master: MasterProcess) -> Iterator[list[JoinedNode]]:
+    """Two nodes of that Master, which are not started."""
+    found = [JoinedNode.with_gb1(tmp_path / name, master.url) for name in ("left", "right")]
+    yield found
+    for node in found:
+        node.kill()

@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx2 as httpx
 
+from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.master.jobs.states import ENDED
 from proteinx_pipelines.node.processes.ports import free_port
 from proteinx_pipelines_tests.chaos.campaign import PARTS, experiment, part_process
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
-from proteinx_pipelines_tests.story.conftest import Node, family_of, kill_all
+from proteinx_pipelines_tests.story.conftest import DEMO, Node, family_of, kill_all
 
 LEASE_S = 30
 """Lease of the campaign, in seconds: a node that is started again within it keeps its jobs."""
@@ -94,6 +95,13 @@ class JoinedNode(Node):
             name,
             "--no-web",
         )
+
+    @classmethod
+    def with_gb1(cls, workdir: Path, url: str, environment: Mapping[str, str] | None = None) -> Self:
+        """A node of the folder's name, not started, with the demo's GB1 in its catalog."""
+        workdir.mkdir()
+        import_file(workdir / "database.db", next(DEMO.glob("GB1*.csv.gz")))
+        return cls(workdir, {"OMP_NUM_THREADS": "1", **(environment or {})}, url, workdir.name)
 
     def begin(self) -> None:
         """Start it, and do not wait for it."""

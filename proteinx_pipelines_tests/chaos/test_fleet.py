@@ -3,21 +3,18 @@
 What each fault does alone is told by quicker tests (`files/`, `execution/`, `story/test_machines_share_a_store.py`).
 """
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.files.blobs.opening import open_blobs
 from proteinx_pipelines.files.shared.pushing import push_file
 from proteinx_pipelines_tests.chaos.fleet_campaign import CACHE_GB, KINDS, FleetCampaign
-from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterProcess, clean
+from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterProcess
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
 from proteinx_pipelines_tests.chaos.trials import how_many_jobs, how_often, printed_seed
 from proteinx_pipelines_tests.object_servers import ObjectServer, Proxy, proxy_to, serve_s3
-from proteinx_pipelines_tests.story.conftest import DEMO
 
 JOBS = how_many_jobs(200)
 EVERY_KIND_FROM = 24
@@ -43,29 +40,16 @@ def proxy(s3: ObjectServer) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def master(tmp_path: Path, server: RedisServer) -> Iterator[MasterProcess]:
-    found = MasterProcess(tmp_path / "master", server, clean(os.environ))
-    found.start()
-    yield found
-    found.kill()
-
-
-@pytest.fixture
 def made(
     tmp_path: Path, master: MasterProcess, s3: ObjectServer, proxy: Proxy
 ) -> Iterator[tuple[list[JoinedNode], Callable[[], JoinedNode]]]:
     nodes: list[JoinedNode] = []
 
     def make() -> JoinedNode:
-        name = f"node-{len(nodes)}"
-        workdir = tmp_path / name
-        workdir.mkdir()
-        import_file(workdir / "database.db", next(DEMO.glob("GB1*.csv.gz")))
         environment = {
-            "OMP_NUM_THREADS": "1", "PROTEINX_STORE": s3.url, "PROTEINX_CACHE_MAX_GB": str(CACHE_GB),
-            **s3.environment(proxy.endpoint),
+            "PROTEINX_STORE": s3.url, "PROTEINX_CACHE_MAX_GB": str(CACHE_GB), **s3.environment(proxy.endpoint)
         }  # fmt: skip
-        nodes.append(JoinedNode(workdir, environment, master.url, name))
+        nodes.append(JoinedNode.with_gb1(tmp_path / f"node-{len(nodes)}", master.url, environment))
         return nodes[-1]
 
     yield nodes, make

@@ -3,17 +3,12 @@
 Twice: without faults, and with every node restarted once (PYTEST="-k faults" or "-k restarted" for one of them).
 """
 
-import os
 from collections import Counter
-from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterProcess, clean
-from proteinx_pipelines_tests.chaos.redis_server import RedisServer
+from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterProcess
 from proteinx_pipelines_tests.chaos.success_campaign import (
     CANCELLED,
     EMPTY,
@@ -23,10 +18,8 @@ from proteinx_pipelines_tests.chaos.success_campaign import (
     mixed_job,
 )
 from proteinx_pipelines_tests.chaos.trials import how_many_jobs, how_often, printed_seed
-from proteinx_pipelines_tests.story.conftest import DEMO
 
 JOBS = how_many_jobs(2000)
-NAMES = ("left", "right")
 SUCCEEDED = ("SUCCEEDED", None)
 FIRST_WITHIN_S = 30.0
 """Seconds after which the first job of a new node has ended, as promised."""
@@ -84,27 +77,6 @@ def test_jobs_are_mixed_and_no_two_have_the_same_stages() -> None:
     assert len({str(flags["data"]) for flags in ordinary}) == len(ordinary)
 
 
-@pytest.fixture
-def master(tmp_path: Path, server: RedisServer) -> Iterator[MasterProcess]:
-    found = MasterProcess(tmp_path / "master", server, clean(os.environ))
-    found.start()
-    yield found
-    found.kill()
-
-
-@pytest.fixture
-def nodes(tmp_path: Path, master: MasterProcess) -> Iterator[list[JoinedNode]]:
-    found = []
-    for name in NAMES:
-        workdir = tmp_path / name
-        workdir.mkdir()
-        import_file(workdir / "database.db", next(DEMO.glob("GB1*.csv.gz")))
-        found.append(JoinedNode(workdir, {"OMP_NUM_THREADS": "1"}, master.url, name))
-    yield found
-    for node in found:
-        node.kill()
-
-
 @pytest.mark.story
 @pytest.mark.skipif(not how_often(0, 1), reason="with CHAOS_FULL only: 2,000 jobs take about 20 minutes")
 @pytest.mark.parametrize(
@@ -120,7 +92,7 @@ def test_of_many_mixed_jobs_as_many_succeed_as_is_promised(
     )
     verdict = campaign.run(180.0 + 1.5 * JOBS)
     assert verdict.problems(promised) == []
-    assert campaign.restarted == (list(NAMES) if restarts else [])
+    assert campaign.restarted == ([node.name for node in nodes] if restarts else [])
     assert verdict.ordinary >= 0.9 * JOBS
     assert campaign.first_s is not None
     assert campaign.first_s < FIRST_WITHIN_S
