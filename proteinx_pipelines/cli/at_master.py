@@ -97,9 +97,7 @@ def submit(
 
     with client_of(url) as client:
         if data is not None and Path(data).is_file():
-            found = client.upload(data)
-            click.echo(f"Uploaded {data} as {found['name']}, version {found['version']}.", err=True)
-            request["dataset"] = found["dataset_id"]
+            request["dataset"] = uploaded(client, data)
         elif data is not None:
             request["payload_ref"] = data
         job = client.submit(flags, **request)
@@ -120,6 +118,13 @@ def submit(
                 click.echo(one_line(line))
 
         return end(client.wait(job, on_progress=tell), as_json=as_json)
+
+
+def uploaded(client: "Client", file: str) -> str:
+    """Upload a file as a data set, and say so; its id."""
+    found = client.upload(file)
+    click.echo(f"Uploaded {file} as {found['name']}, version {found['version']}.", err=True)
+    return str(found["dataset_id"])
 
 
 def plan(url: str, flags: Mapping[str, Any], experiment_id: str | None, *, as_json: bool) -> None:

@@ -1,7 +1,7 @@
 """Commands that ask a model, at a Master: `predict` and `propose`."""
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,7 @@ def predict(
     model: str | None,
     *,
     mutants: Sequence[str],
-    variants: Path | None,
-    fasta: Path | None,
+    file: Path | None,
     source: str | None,
     out: Path | None,
     as_json: bool,
@@ -42,15 +41,13 @@ def predict(
         url: of the Master.
         model: by its id, an alias (`champion`) or its experiment; None is the newest.
         mutants: mutants or sequences; or
-        variants: a file here, of mutants or sequences; or
-        fasta: a file here, of sequences.
+        file: a file here, of mutants or sequences.
         source: source of the variants; needed where the model was trained on several.
         out: file to write.
         as_json: print JSON.
     """
     import pyarrow as pa
 
-    file = variants or fasta
     asked = list(mutants) if file is None else _variants_in(file)
     with client_of(url) as client:
         name = model or _newest(client, "/api/models?size=1", "model_id")
@@ -152,9 +149,4 @@ def _variants_in(file: Path) -> list[str]:
         line = next(iter([*missing, *(line for line, _ in table.broken)]), None)
         where = "no column of mutants or sequences" if line is None else f"no variant in {table.unit} {line}"
         raise click.ClickException(f"{file} has {where}; a mutant or a sequence is expected in each.")
-    return list(_texts(found))
-
-
-def _texts(found: Sequence[Any]) -> Iterator[str]:
-    for text in found:
-        yield str(text).strip()
+    return [str(text).strip() for text in found]

@@ -55,33 +55,19 @@ def predict(
     named = [text.strip() for text in (mutants or "").split(",") if text.strip()]
     if mutants is not None and not named:
         raise click.UsageError(f"--mutants is {mutants!r}; mutants such as A24C,A24C:D40G are expected.")
-    is_folder = experiment_id is not None and Path(experiment_id).is_dir()
-    if master_url is not None and not is_folder:
-        _predict_there(master_url, experiment_id, named, variants, fasta, source, out, as_json=as_json)
+    file, is_folder = variants or fasta, experiment_id is not None and Path(experiment_id).is_dir()
+    if master_url is None or is_folder:
+        _predict_here(experiment_id, named, file, source, out, singles=singles, as_json=as_json)
         return
-    _predict_here(experiment_id, named, variants or fasta, source, out, singles=singles, as_json=as_json)
+    from proteinx_pipelines.cli.models_at_master import predict as predict_there
 
-
-def _predict_there(
-    url: str,
-    model: str | None,
-    mutants: list[str],
-    variants: Path | None,
-    fasta: Path | None,
-    source: str | None,
-    out: Path | None,
-    *,
-    as_json: bool,
-) -> None:
-    from proteinx_pipelines.cli.models_at_master import predict as predict_at_master
-
-    if not mutants and variants is None and fasta is None:
+    if singles:
         raise click.UsageError(
             "--singles: a Master predicts named variants. A job predicts all single mutants: `proteinx submit "
             "--template predict data.source=...`; or name them, or leave out --master."
         )
-    predict_at_master(
-        url, model, mutants=mutants, variants=variants, fasta=fasta, source=source, out=out, as_json=as_json
+    predict_there(
+        master_url, experiment_id, mutants=named, file=file, source=source, out=out, as_json=as_json
     )
 
 

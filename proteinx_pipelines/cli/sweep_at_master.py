@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from proteinx_pipelines.cli.at_master import client_of, master_or_here
+from proteinx_pipelines.cli.at_master import client_of, master_or_here, uploaded
 from proteinx_pipelines.cli.json_output import print_json
 from proteinx_pipelines.visible import one_line
 
@@ -41,9 +41,7 @@ def submit_sweep(
     with client_of(master_or_here(url)) as client:
         more = {}
         if payload is not None and Path(payload).is_file():
-            found = client.upload(payload)
-            click.echo(f"Uploaded {payload} as {found['name']}, version {found['version']}.", err=True)
-            more["dataset"] = found["dataset_id"]
+            more["dataset"] = uploaded(client, payload)
         elif payload is not None:
             more["dataset"] = payload
         sweep = client.sweep(group, _flags(arguments, payload), template=template, priority=priority, **more)
