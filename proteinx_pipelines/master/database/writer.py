@@ -52,7 +52,7 @@ class Database:
         """
         self.engine = engine
         self.version = 0
-        """Number of commits so far: who finds it unchanged need not read again. Nobody else writes."""
+        """Number of commits so far: who finds it unchanged need not read again. Other programs write tokens alone."""
         self._on_commit = on_commit
         self._changes: queue.SimpleQueue[list[Asked] | None] = queue.SimpleQueue()
         self._gatherings: dict[asyncio.AbstractEventLoop, Gathering] = {}
