@@ -89,7 +89,7 @@ class EvidenceGrid:
         kernel: EvidenceKernel,
         training: DistinctMutations,
         weights: np.ndarray,
-        smooth: list[_Gaussian | None],
+        smooth: list[_Gaussian],
     ) -> None:
         self._kernel, self._training, self._weights, self._smooth = kernel, training, weights, smooth
         self._own = self._describe(training)
@@ -108,11 +108,10 @@ class EvidenceGrid:
         if not kernel.is_additive:
             return None
         mutations, weights = kernel.distinct(training), np.exp(parameters[: len(kernel.terms)])
-        smooth: list[_Gaussian | None] = []
-        changes = zip(kernel.change_weights(weights), kernel.sites.of_mutations(mutations.at), strict=True)
-        for (_, gaussian), (points, known) in changes:
-            found = _Gaussian.of(_scaled(points[known])) if gaussian else None
-            if gaussian and found is None:
+        smooth = []
+        for points, known in kernel.sites.of_mutations(mutations.at):
+            found = _Gaussian.of(_scaled(points[known]))
+            if found is None:
                 return None
             smooth.append(found)
         return cls(kernel, mutations, weights, smooth)
@@ -150,10 +149,8 @@ class EvidenceGrid:
             self._kernel.sites.of_mutations(mutations.at), strict=True,
         )  # fmt: skip
         for (linear, gaussian), smooth, (points, known) in changes:
-            if linear:
-                found.append(np.sqrt(linear) * _scaled(points))
-            if smooth is not None:
-                found.append(np.sqrt(gaussian) * known[:, None] * smooth.columns(_scaled(points)))
+            scaled = _scaled(points)
+            found += [np.sqrt(linear) * scaled, np.sqrt(gaussian) * known[:, None] * smooth.columns(scaled)]
         return found
 
     def _by_sites(self, asked: _Described, spread: np.ndarray) -> np.ndarray:

@@ -26,7 +26,8 @@ from proteinx_pipelines.stages.train.targets import deviation_of
 from proteinx_pipelines.stages.train.task import FitTask
 
 MOST_INFORMED = 8000
-"""Most training rows of an exact fit with evidence: 64 million covariances, 0.5 GB. More rows speak for themselves."""
+"""Most training rows of a fit with evidence: 64 million covariances, 0.5 GB, where `evidence_grid` has no way around.
+More rows speak for themselves."""
 MOST_JUDGED = 500
 """Training rows on which kinds and weights are chosen."""
 MOST_WEIGHED = 250

@@ -63,6 +63,19 @@ def test_products_are_those_of_the_covariance(kind, most):
         np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
 
 
+def test_training_rows_of_which_the_evidence_knows_none_have_products_too():
+    found = prior()
+    found.arrays["prior"][:, SITES // 2 :] = np.nan
+    kernel, every = kernel_of(found), mutations(400, 1)
+    late = every.take(np.flatnonzero(every.position >= SITES // 2))
+    vector = np.random.default_rng(3).normal(size=late.n_rows)
+    grid = EvidenceGrid.of(kernel, late, kernel.start)
+    assert grid is not None
+    for rows in (late, every):
+        expected = kernel.combine(kernel.pieces(rows, late), kernel.start) @ vector
+        np.testing.assert_allclose(grid.times(vector, rows), expected, atol=1e-9 * np.abs(expected).max())
+
+
 def test_what_is_no_sum_or_not_smooth_enough_is_left_to_the_matrix(monkeypatch):
     training = mutations(200, 1)
     with_epistasis, kernel = kernel_of(prior(), epistasis=True), kernel_of(prior())
