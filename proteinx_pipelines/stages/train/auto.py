@@ -6,8 +6,9 @@ mutations), or if there are fewer than `FEWEST_FOR_TREES` rows. The rule is the 
 chosen by looking at scores.
 
 With a structure or an alignment (`Embedding.evidence`), `informed` chooses what is used, and the shares of both parts
-are chosen on training rows left out as the split leaves out its test rows. With a prior alone the trees take part where
-test positions were measured in training; at new positions they do not pay beside a process that knows the prior.
+are chosen on training rows left out as the split leaves out its test rows. With a prior alone both parts know it where
+test positions were measured in training; at new positions only the trees do, beside the process without it: two models
+that err in different ways are better together there than two that lean on the same prior (measured in docs/models.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +20,12 @@ import numpy as np
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train import boosting, gp
 from proteinx_pipelines.stages.train.boosting import TreesPredictor
+from proteinx_pipelines.stages.train.evidence_sites import kinds_given
 from proteinx_pipelines.stages.train.gp_predictor import GpPredictor, restore_process
 from proteinx_pipelines.stages.train.gp_rows import MutationRows
 from proteinx_pipelines.stages.train.gp_structure import on_grid
-from proteinx_pipelines.stages.train.informed import ALWAYS, Informed, fit_informed
+from proteinx_pipelines.stages.train.informed import ALWAYS, Informed, about_kinds, fit_informed
+from proteinx_pipelines.stages.train.promise import promise_of
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 GP_SHARE = 0.6
@@ -92,7 +95,8 @@ class AutoPredictor:
 
 def fit(task: FitTask) -> Fit:
     """Fit one fold."""
-    informed, facts = fit_informed(task)
+    in_trees = prior_in_trees(task)
+    informed, facts = (None, about_kinds(task, in_trees)) if in_trees else fit_informed(task)
     if informed is not None:
         return _fit_with_evidence(task, informed, facts)
     process = gp.fit_gp(task, kernel=None)
@@ -100,7 +104,7 @@ def fit(task: FitTask) -> Fit:
     several = isinstance(rows, MutationRows) and bool((rows.training.counts > 1).any())
     several = several or on_grid(rows) is not None
     alone = several or len(task.fold.train) < FEWEST_FOR_TREES
-    trees = None if alone else boosting.fit_trees(task, kind="boosting")
+    trees = None if alone else boosting.fit_trees(task, kind="boosting", kinds=in_trees)
     info = {
         "kernel": rows.name,
         "noise": process.parameters.noise,
@@ -110,6 +114,16 @@ def fit(task: FitTask) -> Fit:
         **facts,
     }
     return Fit(AutoPredictor(process, trees), info)
+
+
+def prior_in_trees(task: FitTask) -> tuple[str, ...]:
+    """Kinds of evidence that the trees alone are to know: a prior on its own, where test positions are new."""
+    kinds = kinds_given(task)
+    if not kinds or set(kinds) - set(ALWAYS) or len(task.fold.train) < FEWEST_FOR_TREES:
+        return ()
+    mutations = boosting.mutations_of(task)
+    is_single = mutations is not None and bool((mutations.counts <= 1).all())
+    return kinds if is_single and promise_of(task).by_position else ()
 
 
 def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, Any]) -> Fit:

@@ -19,6 +19,7 @@ from proteinx_pipelines.stages.train.evidence_sites import (
     subsets,
 )
 from proteinx_pipelines.stages.train.mutations import (
+    MutationList,
     list_mutations,
     most_frequent_tokens,
     template_tokens,
@@ -166,6 +167,12 @@ def features_of(
     mutations = list_mutations(embedding, rows, templates)
     features = substitution_features(mutations, templates)
     return features if sites is None else np.hstack([features, evidence_features(mutations, sites)])
+
+
+def mutations_of(task: FitTask) -> MutationList | None:
+    """Mutations of the training rows; None for vectors."""
+    templates = _templates(task)
+    return None if templates is None else list_mutations(task.embedding, task.fold.train, templates)
 
 
 def _templates(task: FitTask) -> np.ndarray | None:

@@ -148,6 +148,11 @@ def fit_informed(task: FitTask) -> tuple[Informed | None, dict[str, Any]]:
     return informed, {**informed.info(), **_about_prior(task)}
 
 
+def about_kinds(task: FitTask, kinds: tuple[str, ...]) -> dict[str, Any]:
+    """Facts about kinds that are used without a choice."""
+    return {"evidence": list(kinds), **_about_prior(task)}
+
+
 def _about_prior(task: FitTask) -> dict[str, Any]:
     """Digest of the prior and what was left out of it."""
     found = task.embedding.evidence.info.get("prior") if task.embedding.evidence is not None else None
