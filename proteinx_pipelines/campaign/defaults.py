@@ -28,10 +28,13 @@ def with_defaults(flags: ExperimentFlags) -> ExperimentFlags:
     return flags
 
 
-def for_positions(flags: ExperimentFlags, n_positions: int) -> ExperimentFlags:
+def for_positions(
+    flags: ExperimentFlags, n_positions: int, *, begins_with_singles: bool = False
+) -> ExperimentFlags:
     """Choose the kernel of a Gaussian process on one-hot variants by the number of positions that vary.
 
-    A kernel that was written stays.
+    A kernel that was written stays. `sites` compares whole combinations, so single mutants alone tell it nothing of
+    others: a campaign that begins with them keeps `mutation`, which adds them up.
     """
     is_one_hot = flags.embedding.name == "onehot" and not flags.embedding.also
     if (
@@ -39,6 +42,7 @@ def for_positions(flags: ExperimentFlags, n_positions: int) -> ExperimentFlags:
         and flags.model.kernel is None
         and is_one_hot
         and n_positions <= FEW_POSITIONS
+        and not begins_with_singles
     ):
         return _changed(flags, "model", "kernel", "sites")
     return flags

@@ -101,7 +101,9 @@ def simulate_on(
     refuse_unsimulated(flags.design, asked.sizes)
     began = time.monotonic()
     protocol = Protocol(asked.start, asked.rounds, asked.batch, asked.start_from)
-    rules = rules_of(for_positions(flags, landscape.n_positions), asked.acquisitions)
+    begins_with_singles = protocol.start_from == "singles"
+    rule = for_positions(flags, landscape.n_positions, begins_with_singles=begins_with_singles)
+    rules = rules_of(rule, asked.acquisitions)
     tasks = [Task(rules[0], protocol)]
     tasks += [Task(rules[0], _of_batch(protocol, size)) for size in asked.batches if size != asked.batch]
     tasks += [Task(rule, protocol) for rule in rules[1:]]

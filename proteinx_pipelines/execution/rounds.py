@@ -71,11 +71,13 @@ def with_design(settings: Settings, flags: ExperimentFlags) -> ExperimentFlags:
     if found.design.library is None:
         library = "combinations" if found.design.positions else "singles"
         found = found.model_copy(update={"design": found.design.model_copy(update={"library": library})})
-    n_positions = len(found.design.positions)
-    if not n_positions and found.model.kernel is None:
-        rows = select_variants(settings.database_path, found.data).rows
-        n_positions = len(np.unique(parse_mutants(rows.column("mutant").combine_chunks()).position))
-    return for_positions(found, n_positions)
+    if found.model.kernel is not None:
+        return found
+    rows = select_variants(settings.database_path, found.data).rows
+    mutations = parse_mutants(rows.column("mutant").combine_chunks())
+    n_positions = len(found.design.positions) or len(np.unique(mutations.position))
+    is_singles = bool((mutations.counts <= 1).all())
+    return for_positions(found, n_positions, begins_with_singles=is_singles)
 
 
 @dataclass(frozen=True)

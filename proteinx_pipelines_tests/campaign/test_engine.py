@@ -159,3 +159,8 @@ def test_the_kernel_follows_the_number_of_positions_unless_it_was_written():
     assert for_positions(flags_of(), 40).model.kernel is None
     assert for_positions(flags_of(model__kernel="mutation"), 4).model.kernel == "mutation"
     assert for_positions(flags_of(model__name="ridge"), 4).model.kernel is None
+
+
+def test_a_campaign_that_begins_with_single_mutants_does_not_compare_whole_combinations():
+    """On GB1's four sites `sites` stayed at 0.66 of the best after two plates; `mutation` found it."""
+    assert for_positions(flags_of(), 4, begins_with_singles=True).model.kernel is None
