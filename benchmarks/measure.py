@@ -170,11 +170,11 @@ def goal_table(figures: Sequence[Figure]) -> str:
             words[goal.is_met(figure) if goal else None],
         ))  # fmt: skip
     kept = [column for column in range(len(lines[0])) if any(line[column] for line in lines[1:])]
-    lines = [tuple(line[column] for column in kept) for line in lines]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(kept))]
+    cells = [[line[column] for column in kept] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
     )
 
 
