@@ -157,20 +157,24 @@ def line(figure: Figure) -> str:
 
 
 def goal_table(figures: Sequence[Figure]) -> str:
-    """A line for each figure: what was promised, what was measured."""
+    """A line for each figure: what was promised, what was measured, and the peer's beside it where there is one."""
     words = {True: "met", False: "MISSED", None: ""}
-    lines = [("", "goal", "measured", "least to greatest", "")]
+    lines = [("", "goal", "measured", "least to greatest", "peer", "peer / ours", "")]
     for figure in figures:
         ours, unit = figure.ours, figure.unit
         goal = next(iter(figure.goals), None)
         lines.append((
             figure.what, f"{goal.relation} {goal.value:g} {unit}" if goal else "", f"{ours.median:.3g} {unit}",
-            f"{ours.min:.3g} to {ours.max:.3g}", words[goal.is_met(figure) if goal else None],
+            f"{ours.min:.3g} to {ours.max:.3g}", f"{figure.peer.median:.3g} {unit}" if figure.peer else "",
+            f"{figure.ratio:.2f}" if figure.ratio is not None else "",
+            words[goal.is_met(figure) if goal else None],
         ))  # fmt: skip
-    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    kept = [column for column in range(len(lines[0])) if any(line[column] for line in lines[1:])]
+    cells = [[line[column] for column in kept] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
     )
 
 

@@ -101,7 +101,7 @@ def main() -> None:
     results, before = {}, machine()
     for benchmark in chosen:
         print(f"== {benchmark.script}", flush=True)
-        results[benchmark.script] = run(benchmark, size, repeats)
+        results[benchmark.script] = run(benchmark, size, repeats, peers=options.peers or size != "bench")
     document = {
         "size": size, "repeats": repeats, "at": timestamp(), "machine": before, "versions": versions(),
         "benchmarks": in_order({**known, **results}),
@@ -119,12 +119,13 @@ def parse_options() -> argparse.Namespace:
     size.add_argument("--tiny", action="store_true", help="one repeat of everything with tiny inputs")
     parser.add_argument("--only", nargs="+", choices=[benchmark.script for benchmark in SET], metavar="NAME",
                         help="these only; the other lines of the table stay as they are")  # fmt: skip
+    parser.add_argument("--peers", action="store_true", help="peers beside us in a short run too")
     parser.add_argument("--repeats", type=int, help="instead of 3, or 5 with --full")
     parser.add_argument("--folder", type=Path, help="where the results go, instead of benchmarks/results")
     return parser.parse_args()
 
 
-def run(benchmark: Benchmark, size: str, repeats: int) -> dict[str, Any]:
+def run(benchmark: Benchmark, size: str, repeats: int, *, peers: bool) -> dict[str, Any]:
     """One script from start to end: its figures, or why there are none."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
@@ -137,7 +138,7 @@ def run(benchmark: Benchmark, size: str, repeats: int) -> dict[str, Any]:
             "--out",
             str(out),
         ]
-        command += [*benchmark.arguments(size), *(["--no-peers"] if size == "bench" else [])]
+        command += [*benchmark.arguments(size), *([] if peers else ["--no-peers"])]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HERE.parent)
         assert process.stderr
         lines = []

@@ -28,6 +28,9 @@ COMMANDS = {
         f"{_HERE}.completion:completion", "Print the completion script for bash, zsh or fish.", _NODE
     ),
     "submit": Entry(f"{_HERE}.submit:submit", "Put an experiment on the queue.", _WORK),
+    "sweep": Entry(
+        f"{_HERE}.sweep:sweep", "Send many experiments that differ in some flags, to a Master.", _WORK
+    ),
     "plan": Entry(f"{_HERE}.plan:plan", "Print what an experiment would reuse and compute.", _WORK),
     "list": Entry(f"{_HERE}.listing:listing", "List the experiments of the queue, newest first.", _WORK),
     "show": Entry(f"{_HERE}.show:show", "Show one experiment: stages, metrics, files, history.", _WORK),

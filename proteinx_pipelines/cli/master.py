@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -128,7 +129,29 @@ def _migrate() -> None:
         click.echo(f"The Master's database has revision {REVISION} now; it was {before or 'new'}.")
 
 
+class _AskedToEnd(BaseException):
+    """SIGINT or SIGTERM has come while nothing else listens for it."""
+
+
 def _run() -> None:
+    """Run the Master; a signal ends it in the same way at any moment, the seconds of its start too."""
+    _listen()  # before the imports, which take the first of these seconds
+    with contextlib.suppress(_AskedToEnd):
+        _serve()
+    click.echo("The Master has stopped.")
+
+
+def _listen() -> None:
+    """End the start of a Master at SIGINT and SIGTERM; its server has handlers of its own while it runs."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise _AskedToEnd
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
+def _serve() -> None:
     from proteinx_pipelines.master.dispatch.service import Dispatch
     from proteinx_pipelines.master.http.server import address_of, serve
     from proteinx_pipelines.master.master import Master
@@ -142,27 +165,27 @@ def _run() -> None:
 
     is_part = SUPERVISOR_PID in os.environ
     begin_part()
+    _listen()
     redact_output()
     node = load_settings()
     settings = load_master_settings(node)
     begin_logging(node, PART)
     prepare_workdir(node)
-    with _alone(settings), _redis(settings, is_part=is_part):
-        bound = _bind(settings)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_alone(settings))
+        stack.enter_context(_redis(settings, is_part=is_part))
+        bound = stack.enter_context(_bind(settings))
         url = address_of(settings, bound)
         opened = Master.open(settings)
+        stack.callback(opened.close)
         dispatch = Dispatch(opened)
+        stack.callback(dispatch.stop)
         dispatch.start()
         if settings.port == DEFAULT_PORT and bound.getsockname()[1] != DEFAULT_PORT:
             click.echo(f"Port {DEFAULT_PORT} is taken; another one was chosen.")
         click.echo(f"The Master is ready: {url}   (stop it with Ctrl-C)")
         keep_beating(node, PART, lambda: dispatch.silence_s < STUCK_S)
-        try:
-            serve(opened, bound)
-        finally:
-            dispatch.stop()
-            opened.close()
-    click.echo("The Master has stopped.")
+        serve(opened, bound)
 
 
 def _bind(settings: "MasterSettings") -> "socket.socket":

@@ -88,8 +88,8 @@ def submit(
             )
         raise SystemExit(
             submit_sweep(
-                master_url, template, flags,
-                group=group or template, priority=priority, payload=payload, wait=wait, as_json=as_json,
+                master_url, flags, {"template": template, "priority": priority},
+                group=group or template, payload=payload, wait=wait, as_json=as_json,
             )
         )  # fmt: skip
     read = with_absolute_paths(read_flags(with_source_of(payload, flags), template=template))

@@ -1,7 +1,8 @@
-"""`proteinx submit --template` of a sweep: its experiments as one group of a Master."""
+"""Sweeps of the command line: their experiments as one group of a Master."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,23 +13,21 @@ from proteinx_pipelines.visible import one_line
 
 def submit_sweep(
     url: str | None,
-    template: str,
     arguments: Sequence[str],
+    unit: Mapping[str, Any],
     *,
     group: str,
-    priority: int,
     payload: str | None,
     wait: bool,
     as_json: bool,
 ) -> int:
-    """Send the experiments of a template as one; the exit status is 1 if, with `wait`, one does not succeed.
+    """Send the experiments of a unit as one; the exit status is 1 if, with `wait`, one does not succeed.
 
     Args:
         url: of the Master; None is the one that runs in this WORKDIR.
-        template: name of the template, which is a sweep.
-        arguments: FLAGS of the command line, pairs alone.
+        arguments: FLAGS of the command line, pairs alone, added to the unit's own `flags`.
+        unit: what varies, and the other fields of `POST /api/groups/{id}/units`.
         group: name of the group.
-        priority: of the jobs.
         payload: a file here, which is uploaded, or the name of an uploaded data set; None is the nodes' catalog.
         wait: until all have ended.
         as_json: print JSON: the unit, and its jobs.
@@ -39,12 +38,10 @@ def submit_sweep(
         ClickException: there is no Master.
     """
     with client_of(master_or_here(url)) as client:
-        more = {}
-        if payload is not None and Path(payload).is_file():
-            more["dataset"] = uploaded(client, payload)
-        elif payload is not None:
-            more["dataset"] = payload
-        sweep = client.sweep(group, _flags(arguments, payload), template=template, priority=priority, **more)
+        asked = {**unit, "flags": {**unit.get("flags", {}), **_flags(arguments, payload)}}
+        if payload is not None:
+            asked["dataset"] = uploaded(client, payload) if Path(payload).is_file() else payload
+        sweep = client.sweep(group, **asked)
         if not as_json:
             total = sweep.counts()["total"]
             click.echo(
@@ -52,8 +49,8 @@ def submit_sweep(
             )
         jobs = sweep.wait() if wait else sweep.jobs()
         if as_json:
-            unit = client.ask_document(f"/api/units/{sweep.unit_id}")
-            print_json({**unit, "jobs": [job.document() for job in jobs]})
+            document = client.ask_document(f"/api/units/{sweep.unit_id}")
+            print_json({**document, "jobs": [job.document() for job in jobs]})
         elif wait:
             for job in jobs:
                 score = job.summary.get("test/spearman")

@@ -61,6 +61,8 @@ class Capabilities(Document):
     """The GPUs; empty on a node without one."""
     sources: tuple[str, ...] | None = None
     """Sources in the node's own catalog; null where they are too many to list, or it cannot be read."""
+    stores: tuple[str, ...] | None = None
+    """Addresses of the stores whose files messages may refer to, one or none; null where the node does not say."""
     labels: tuple[str, ...] = ()
     """Labels set by the operator, by which a Master may choose nodes (setting `labels`)."""
     max_timeout_s: float | None = None

@@ -5,12 +5,13 @@ follows is refused at any door, in the same words.
 """
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from proteinx_pipelines.contract.request import ExperimentRequest
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.pipeline.stages import named_paths
-from proteinx_pipelines.store_address import OBJECT_SCHEMES
+from proteinx_pipelines.store_address import OBJECT_SCHEMES, name_inside
 
 STORE_SCHEMES = (*OBJECT_SCHEMES, "memory")
 """Schemes of addresses within a store."""
@@ -100,10 +101,54 @@ def refuse_references(request: ExperimentRequest) -> ExperimentRequest:
     Raises:
         MessageError: code `path_not_allowed`; each reference that none follows is named.
     """
+    named = _named(request)
+    _refuse(request, [problem for name, text in named.items() if (problem := reference_problem(name, text))])
+    return request
+
+
+def store_references(request: ExperimentRequest) -> dict[str, str]:
+    """References to files of a store, by name: `payload_ref`, or a flag."""
+    return {name: text for name, text in _named(request).items() if is_of_a_store(text)}
+
+
+def is_of_a_store(reference: str) -> bool:
+    """True if a reference is an address within a store, by its form."""
+    scheme, separator, _ = reference.partition("://")
+    return bool(separator) and scheme.lower() in STORE_SCHEMES
+
+
+def refuse_outside_of(request: ExperimentRequest, stores: Sequence[str]) -> None:
+    """Refuse a request with references to files of a store that is none of these.
+
+    Args:
+        request: the message.
+        stores: addresses of the stores that nodes have.
+
+    Raises:
+        MessageError: code `path_not_allowed`; each such reference is named.
+    """
+    listed = ", ".join(stores)
+    has = (
+        f"lies outside of the stores of the connected nodes: {listed}. Copy the file into one of them"
+        if stores
+        else "names a file of a store, and no connected node has one. Set PROTEINX_STORE at the nodes"
+    )
+    do = f"{has}, or upload it as a data set (`POST /api/datasets`, field `dataset`) and name that."
+    problems = [
+        f"{shown_reference(name, text)} {do if name == 'payload_ref' else has + '.'}"
+        for name, text in store_references(request).items()
+        if not any(name_inside(store, text) for store in stores)
+    ]
+    _refuse(request, problems)
+
+
+def _named(request: ExperimentRequest) -> dict[str, str]:
+    """The references of a request by name."""
     named = named_paths(request.flags)
-    if request.payload_ref is not None:
-        named = {"payload_ref": request.payload_ref, **named}
-    problems = [problem for name, text in named.items() if (problem := reference_problem(name, text))]
+    return named if request.payload_ref is None else {"payload_ref": request.payload_ref, **named}
+
+
+def _refuse(request: ExperimentRequest, problems: Sequence[str]) -> None:
     if problems:
         raise MessageError(
             "path_not_allowed",
@@ -113,7 +158,6 @@ def refuse_references(request: ExperimentRequest) -> ExperimentRequest:
             message_key=request.message_key,
             reply_to=request.reply_to,
         )
-    return request
 
 
 def _elsewhere(shown: str, reference: str) -> str | None:

@@ -84,7 +84,11 @@ def to_dotted(flags: ExperimentFlags, *, defaults: bool = True) -> dict[str, Any
         flags: the tree.
         defaults: false leaves out every flag that has its default.
     """
-    return _dotted(flags, flags.model_dump(mode="json", exclude_defaults=not defaults), "")
+    if defaults:
+        return _dotted(flags, flags.model_dump(mode="json"), "")
+    return _dotted(
+        flags, flags.model_dump(mode="json", include=flags.model_fields_set, exclude_defaults=True), ""
+    )
 
 
 def to_pairs(flags: ExperimentFlags) -> list[str]:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from proteinx_pipelines.master.webhooks import delivery
 log = logging.getLogger(__name__)
 EVENTS_KEPT_S = 30 * 24 * 3600
 """Life of events, in seconds."""
+QUIET_S = 5.0
+"""Seconds between two looks at searches and webhooks while nothing is committed: what is tried again waits so long."""
 ANSWERS_KEPT_S = 7 * 24 * 3600
 """Life of the answers to requests with an `Idempotency-Key`, in seconds."""
 
@@ -33,15 +35,26 @@ class Task:
 
     name: str
     every_s: float
+    """Least seconds between two times."""
     do: Callable[[], Any]
+    quiet_s: float | None = None
+    """The same while `ring` was not called since the last time; None for what is not to wait for it."""
+
+
+LEAST_S = 0.05
+"""Least seconds between two looks at what is due."""
 
 
 class Background:
-    """A thread that does tasks when they are due; one that fails is told in the log and done again when it is due."""
+    """A thread that does tasks when they are due; one that fails is told in the log and done again when it is due.
+
+    Args:
+        tasks: what is done, in this order where several are due.
+    """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._tasks = tasks
-        self._stopping = threading.Event()
+        self._stopping, self._rung = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
 
     def start(self) -> None:
@@ -51,15 +64,31 @@ class Background:
     def stop(self) -> None:
         """End the thread after the task in progress."""
         self._stopping.set()
+        self._rung.set()
         self._thread.join(timeout=30)
 
+    def ring(self) -> None:
+        """Something was committed; called from any thread."""
+        self._rung.set()
+
     def _run(self) -> None:
-        due = {task.name: time.monotonic() + task.every_s for task in self._tasks}
-        while not self._stopping.wait(max(0.05, min(due.values()) - time.monotonic())):
+        done = {task.name: time.monotonic() for task in self._tasks}
+        has_news = {task.name for task in self._tasks}
+        while not self._stopping.is_set():
+            if self._rung.is_set():
+                self._rung.clear()
+                if self._stopping.is_set():  # that ring was the last one
+                    return
+                has_news.update(done)
             for task in self._tasks:
-                if due[task.name] <= time.monotonic():
+                if _due(task, done, has_news) <= time.monotonic():
+                    has_news.discard(task.name)  # what comes while it works is news again
                     self._do(task)
-                    due[task.name] = time.monotonic() + task.every_s
+                    done[task.name] = time.monotonic()
+            pause = min(_due(task, done, has_news) for task in self._tasks) - time.monotonic()
+            # Where all have news, a further ring tells nothing.
+            waits = self._stopping if len(has_news) == len(done) else self._rung
+            waits.wait(max(LEAST_S, pause))
 
     def _do(self, task: Task) -> None:
         try:
@@ -68,17 +97,25 @@ class Background:
             log.exception("The Master's task %r failed; it is tried again in %g s.", task.name, task.every_s)
 
 
+def _due(task: Task, done: Mapping[str, float], has_news: Container[str]) -> float:
+    """Time from which a task is due, in monotonic seconds."""
+    is_quiet = task.quiet_s is not None and task.name not in has_news
+    return done[task.name] + (task.quiet_s if is_quiet and task.quiet_s is not None else task.every_s)
+
+
 def background_of(master: Master) -> Background:
     """The tasks of a Master; not started."""
-    return Background(
+    background = Background(
         (
-            Task("search", 1.0, Searches(master).go_on),
-            Task("webhooks", 0.5, delivery.Deliveries(master).look),
+            Task("search", 1.0, Searches(master).go_on, quiet_s=QUIET_S),
+            Task("webhooks", 0.5, delivery.Deliveries(master).look, quiet_s=QUIET_S),
             Task("runs", 10.0, lambda: master.database.write(end_silent)),
             Task("clean", 6 * 3600.0, lambda: remove(master, find(master))),
             Task("forget", 3600.0, lambda: master.database.write(forget_old)),
         )
     )
+    master.bell.also(background.ring)
+    return background
 
 
 def forget_old(connection: Connection) -> None:

@@ -79,6 +79,29 @@ def test_a_template_that_is_a_sweep_is_sent_as_a_group(there) -> None:
     )
 
 
+def test_a_sweep_of_ones_own_is_sent_from_the_command_line(there, tmp_path) -> None:
+    own = ("data.source=GB1", "split.method=random")
+    unit = json.loads(
+        there("sweep", *own, "--over", "split.seed=0,1,2", "--over", "model.name=ridge,gp", "--json")
+    )
+    assert unit["definition"]["grid"] == {"split.seed": [0, 1, 2], "model.name": ["ridge", "gp"]}
+    found = {(job["flags"]["split"]["seed"], job["flags"]["model"]["name"]) for job in unit["jobs"]}
+    assert found == {(seed, name) for seed in (0, 1, 2) for name in ("ridge", "gp")}
+    listed = there("sweep", *own, "--over", "data.mutations=[1, 2]", "--over", "split.seed=4", code=1)
+    assert "experiment 0: `data.mutations`" in listed
+    file = tmp_path / "unit.json"
+    file.write_text('{"flags": {"model.name": "ridge"}, "draw": {"split.seed": {"choices": [7]}}, "n": 2}')
+    drawn = json.loads(
+        there("sweep", *own, "--unit", str(file), "--group", "rates", "--priority", "3", "--json")
+    )
+    assert [(job["flags"]["split"]["seed"], job["priority"]) for job in drawn["jobs"]] == [(7, 3)] * 2
+    assert "in the group 'sweep'" in there("sweep", "--template", "sweep", "data.source=GB1")
+    assert "give one of `grid`" in there("sweep", *own, "--unit", str(file), "--over", "split.seed=1", code=1)
+    assert "Nothing varies" in there("sweep", *own, code=2)
+    file.write_text("[1]")
+    assert "--unit" in there("sweep", *own, "--unit", str(file), code=2)
+
+
 def test_a_sweep_without_a_master_is_told_where_to_send_it(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PROTEINX_MASTER", raising=False)

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import insert, update
 
 from proteinx_pipelines.master.database.job_tables import jobs
-from proteinx_pipelines.master.database.tables import groups
+from proteinx_pipelines.master.database.tables import groups, nodes
 from proteinx_pipelines.master.jobs import source_lists
 from proteinx_pipelines.master.jobs.listing import JobFilter, list_jobs
 from proteinx_pipelines.master.jobs.metric_rows import write_metrics
@@ -182,8 +182,6 @@ def test_the_expected_end_comes_from_jobs_of_its_kind(
     times = {"started_at": "2026-01-01T00:00:00+00:00", "finished_at": "2026-01-01T00:00:30+00:00"}
     master.database.write(lambda c: c.execute(update(jobs).where(jobs.c.job_id == three[0]).values(**times)))
     assert http.get(f"/api/jobs/{three[2]}").json()["eta_s"] is None  # no node would run it
-    from proteinx_pipelines.master.database.tables import nodes
-
     row = {"name": "n1", "first_seen": "", "last_seen": ""}
     master.database.write(lambda c: c.execute(insert(nodes).values(**row)))
     assert http.get(f"/api/jobs/{three[2]}").json()["eta_s"] == 30.0
@@ -192,8 +190,6 @@ def test_the_expected_end_comes_from_jobs_of_its_kind(
 def test_a_model_that_no_connected_node_knows_is_refused_with_the_list(
     http: TestClient, master: Master
 ) -> None:
-    from proteinx_pipelines.master.database.tables import nodes
-
     can = {"models": ["ridge"], "embedders": [{"name": "onehot", "weights": "none"}], "metrics": ["spearman"]}
     row = {"name": "n1", "first_seen": "", "last_seen": "", "capabilities": can}
     master.database.write(lambda c: c.execute(insert(nodes).values(**row)))
@@ -201,6 +197,37 @@ def test_a_model_that_no_connected_node_knows_is_refused_with_the_list(
     answer = http.post("/api/jobs", json={"flags": flags})
     assert answer.status_code == 422
     assert "did you mean 'ridge'" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("stores", "problem"),
+    [
+        ([], "names a file of a store, and no connected node has one. Set PROTEINX_STORE at the nodes"),
+        (
+            ["s3://b/in"],
+            "lies outside of the stores of the connected nodes: s3://b/in. Copy the file into one",
+        ),
+        (["s3://a"], None),
+        (None, None),
+    ],
+)
+def test_a_file_of_a_store_that_no_connected_node_has_is_refused_when_it_is_sent(
+    http: TestClient, master: Master, stores: list[str] | None, problem: str | None
+) -> None:
+    """Incident: the job waited, went to a node, and failed there. A node of an older program does not say."""
+    can = {"models": ["ridge"], "embedders": [{"name": "onehot", "weights": "none"}], "metrics": ["spearman"]}
+    row = {"first_seen": "", "last_seen": "", "capabilities": {**can, "stores": stores}}
+    master.database.write(lambda c: c.execute(insert(nodes).values(name="n1", **row)))
+    flags = {"data.source": "GB1", "evaluate.metrics": ["spearman"], "data.structure": "s3://a/x.pdb"}
+    answer = http.post("/api/jobs", json={"flags": flags, "payload_ref": "s3://a/in/x.csv"})
+    if problem is None:
+        assert answer.status_code == 201
+        return
+    assert (answer.status_code, answer.json()["code"]) == (422, "path_not_allowed")
+    payload, structure = answer.json()["problems"]
+    assert payload.startswith(f"`payload_ref` 's3://a/in/x.csv' {problem}")
+    assert payload.endswith("upload it as a data set (`POST /api/datasets`, field `dataset`) and name that.")
+    assert structure.startswith(f"`data.structure` 's3://a/x.pdb' {problem}")
 
 
 TEXTS = ("GB1", "gb1-ridge_7", "50%", "a\\b", "Ridge", "node-4", "_", "j-", None)

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import event, func, insert, select
 
 from proteinx_pipelines.master.database.engine import MasterStateError
 from proteinx_pipelines.master.database.tables import facts
@@ -115,6 +115,62 @@ def test_changes_of_a_kind_are_made_together_and_fail_alone(master: Master) -> N
         names = set(connection.execute(select(facts.c.name)).scalars())
     assert names >= set("abcd")
     assert names.isdisjoint({"refused", "raises"})
+
+
+def _side_by_side(master: Master, change, names: str) -> list:
+    """Futures of changes that are of one kind and in one commit."""
+    begun, start = threading.Event(), threading.Event()
+    held = master.database.submit(lambda _connection: begun.set() or start.wait(60))
+    assert begun.wait(60)
+    futures = [master.database.submit_together(change, name) for name in names]
+    start.set()
+    assert held.result(60)
+    return futures
+
+
+def test_changes_of_one_kind_need_no_savepoint_and_one_that_raises_still_fails_alone(master: Master) -> None:
+    """SQLite copies every page aside that changes below a savepoint: half of what a commit of jobs wrote."""
+    points = []
+    event.listen(master.database.engine, "savepoint", lambda _connection, name: points.append(name))
+
+    def add_all(connection, names):
+        connection.execute(insert(facts), [{"name": name, "value": 1} for name in names])
+        if "x" in names:
+            raise ValueError("no")
+        return names
+
+    assert [each.result(60) for each in _side_by_side(master, add_all, "abc")] == list("abc")
+    assert points == []
+    left, wrong, right = _side_by_side(master, add_all, "lxr")
+    assert (left.result(60), right.result(60)) == ("l", "r")
+    with pytest.raises(ValueError, match="no"):
+        wrong.result(60)
+    assert points
+    with master.database.reading() as connection:
+        names = set(connection.execute(select(facts.c.name)).scalars())
+    assert names & set("abclxr") == set("abclr")
+
+
+def test_a_commit_that_failed_is_not_tried_again(master: Master) -> None:
+    """Whether it is on disk is not known: PostgreSQL may have committed what it could not answer any more."""
+    calls = []
+
+    def fail(_connection) -> None:
+        if calls:
+            raise OSError("the line is cut")
+
+    def add_all(_connection, names):
+        calls.append(list(names))
+        return names
+
+    event.listen(master.database.engine, "commit", fail)
+    futures = _side_by_side(master, add_all, "abc")
+    for future in futures:
+        with pytest.raises(OSError, match="the line is cut"):
+            future.result(60)
+    event.remove(master.database.engine, "commit", fail)
+    assert calls == [list("abc")]
+    assert master.database.write(lambda _connection: "goes on") == "goes on"
 
 
 def test_a_heartbeat_that_says_nothing_new_wakes_nobody(master: Master) -> None:

@@ -249,6 +249,7 @@ def test_a_run_whose_message_was_lost_is_launched_again_and_then_replaced(world:
 
 
 def test_what_waits_behind_a_running_experiment_waits_rightly(world: World) -> None:
+    world.arrive("a")
     world.state.attach_run(world.arrive("b"), "run-b")
     world.reconciler.look()
     world.begin("a", pid=os.getpid())
@@ -258,6 +259,36 @@ def test_what_waits_behind_a_running_experiment_waits_rightly(world: World) -> N
         connection.exec_driver_sql("UPDATE lives SET state = 'SUCCEEDED' WHERE experiment_id = 'a'")
     world.reconciler.look()
     assert (world.latest("b").attempt, world.runs.launched) == (1, [])
+
+
+def test_a_run_that_a_later_one_has_overtaken_is_launched_again_at_once(world: World) -> None:
+    """Incident: it waited until nothing ran for five seconds: for ever, where experiments keep coming."""
+    world.state.attach_run(world.arrive("older"), "run-older")
+    world.arrive("without-a-run")
+    world.begin("newer", pid=os.getpid())
+    world.state.attach_run(world.arrive("behind"), "run-behind")
+    for seconds in (0, 6, 12):
+        world.now = float(seconds)
+        world.reconciler.look()
+    assert world.runs.launched == ["run-older"]  # once for each that overtakes it
+    with world.state.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE lives SET state = 'SUCCEEDED' WHERE experiment_id = 'newer'")
+    world.begin("newest", pid=os.getpid())
+    world.reconciler.look()
+    assert world.runs.launched == ["run-older", "run-older", "run-behind"]
+    assert world.latest("older").attempt == 1
+
+
+def test_runs_that_wait_at_the_start_are_queued_before_any_new_one(world: World) -> None:
+    """Incident: after an upgrade a new experiment ran before an older one, whose run an earlier program had queued."""
+    for name in ("b", "a"):
+        world.state.attach_run(world.arrive(name), f"run-{name}")
+    world.arrive("c")
+    world.reconciler.begin()
+    assert world.runs.launched == ["run-b", "run-a"]
+    world.now = 1.0
+    world.reconciler.look()
+    assert (len(world.runs.launched), world.latest("b").attempt) == (2, 1)
 
 
 def test_runs_that_belong_to_no_attempt_are_ended_at_the_start(world: World) -> None:

@@ -19,6 +19,7 @@ from proteinx_pipelines.redaction import redact
 __all__ = [
     "MasterStateError",
     "connection_of_writer",
+    "end_transaction",
     "engine_of",
     "for_programs",
     "open_database",
@@ -94,6 +95,13 @@ def connection_of_writer(engine: Engine) -> Connection | None:
     connection.exec_driver_sql(f"PRAGMA cache_size=-{WRITER_CACHE_KB}")
     connection.commit()
     return connection
+
+
+def end_transaction(connection: Connection) -> None:
+    """Roll back what a failed COMMIT has left open in SQLite: no other transaction could begin on that connection."""
+    raw: Any = connection.connection.dbapi_connection
+    if raw.in_transaction:
+        raw.rollback()
 
 
 def _sqlite(path: Path) -> Engine:

@@ -33,7 +33,11 @@ from proteinx_pipelines.master.database.asked import (
     tell,
     wanted,
 )
-from proteinx_pipelines.master.database.engine import MasterStateError, connection_of_writer
+from proteinx_pipelines.master.database.engine import (
+    MasterStateError,
+    connection_of_writer,
+    end_transaction,
+)
 from proteinx_pipelines.master.database.gathering import Gathering
 
 AT_ONCE = 256
@@ -150,8 +154,12 @@ class Database:
             with self.engine.begin() as connection:
                 yield connection
         else:
-            with self._own.begin():
-                yield self._own
+            try:
+                with self._own.begin():
+                    yield self._own
+            except BaseException:
+                end_transaction(self._own)
+                raise
 
     def _next_batch(self) -> tuple[list[Asked], bool]:
         first = self._changes.get()
@@ -181,12 +189,38 @@ class Database:
         if asked.is_news(value):
             self._on_commit()
 
-    def _commit(self, batch: list[Asked]) -> None:
-        settled: list[tuple[Asked, Any]] = []
+    def _commit_alike(self, batch: list[Asked], settled: list[tuple[Asked, Any]]) -> bool:
+        """Commit changes that are all of one kind, the transaction being their savepoint; false where that is not so.
+
+        SQLite copies each page aside that is changed below a savepoint: half of all that it wrote.
+
+        Args:
+            batch: the changes.
+            settled: gets each with its value, before they are committed.
+        """
+        together = batch[0].together
+        if together is None or any(asked.together != together for asked in batch):
+            return False
         try:
             with self._writing() as connection:
-                for together, some in itertools.groupby(batch, lambda asked: asked.together):
-                    settled += done(connection, together, list(some))
+                values = together(connection, [asked.item for asked in batch])
+                settled += zip(batch, values, strict=True)
+        except Exception:
+            if (
+                settled
+            ):  # the commit failed: whether it is on disk is not known, so that nothing may be made again
+                raise
+            return False
+        return True
+
+    def _commit(self, batch: list[Asked]) -> None:
+        """Changes side by side, each in a savepoint; those of one kind need none while nothing of them fails."""
+        settled: list[tuple[Asked, Any]] = []
+        try:
+            if not self._commit_alike(batch, settled):
+                with self._writing() as connection:
+                    for together, some in itertools.groupby(batch, lambda asked: asked.together):
+                        settled += done(connection, together, list(some))
         except BaseException as error:  # noqa: BLE001  # the commit failed: nothing of the batch is on disk
             own = dict(settled)
             tell(

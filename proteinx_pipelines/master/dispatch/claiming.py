@@ -19,7 +19,7 @@ from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.queue.queue import RedisQueue
 
 log = logging.getLogger(__name__)
-WAIT_S = 1.0
+WAIT_S = 2.0
 """Longest wait for a message, in seconds, between two looks whether to stop."""
 MOST_PLACED = 10
 """Most messages of one batch whose place in the line is shown at once; those of a flood get theirs in seconds."""

@@ -25,7 +25,7 @@ from proteinx_pipelines.master.jobs import verbs
 from proteinx_pipelines.master.jobs.creating import Checked, JobRequest, create, new_job_id, next_place
 from proteinx_pipelines.master.jobs.flag_rows import write_flags
 from proteinx_pipelines.master.jobs.flat_flags import flat_flags
-from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
+from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes, refuse_stores_of_nobody
 from proteinx_pipelines.master.jobs.states import OPEN
 
 SENDER = "queue"
@@ -42,6 +42,7 @@ def decide(connection: Connection, raw: bytes, *, counts_again: bool = True) -> 
     """
     try:
         request = refuse_references(parse_message(raw, names_known_to_nodes(connection)))
+        refuse_stores_of_nobody(connection, request)
     except MessageError as error:
         key = error.message_key or message_key_of(raw)
         return _again(connection, key, counts=counts_again) or _refuse(connection, raw, error)

@@ -49,6 +49,7 @@ CANCELS_S = 0.3
 """Seconds between two looks at the list of cancels."""
 ALL_RESULTS_S = 1.0
 """Seconds between two looks at the results of nodes that have no job."""
+_ANY_OPEN = select(jobs.c.job_id).where(jobs.c.state.in_(("WAITING", *ON_A_NODE))).limit(1)
 _ANY_WAITING = select(jobs.c.job_id).where(jobs.c.state == "WAITING").limit(1)
 
 
@@ -66,6 +67,7 @@ class Dispatcher:
     _busy: frozenset[str] = frozenset()
     """Nodes that have jobs."""
     _none_waits: bool = False
+    _none_open: bool = False
 
     def __post_init__(self) -> None:
         self.looks = Looks(self.database)
@@ -99,6 +101,16 @@ class Dispatcher:
         if self.looks.is_due("compare", COMPARE_S):
             deliver_lost(self.database, self.wire)
         return worked
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if no job waits and none is on a node."""
+        if self.is_busy:
+            return False
+        if self.looks.is_news("open"):
+            with self.database.reading() as connection:
+                self._none_open = connection.execute(_ANY_OPEN).first() is None
+        return self._none_open
 
     def reconnected(self) -> None:
         """Redis was away: heartbeats could not be renewed, so that their absence says nothing for a while."""

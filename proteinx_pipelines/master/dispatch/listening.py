@@ -17,7 +17,7 @@ from proteinx_pipelines.master.dispatch.wire import Wire
 from proteinx_pipelines.queue.queue import unavailable_as_our_error
 
 log = logging.getLogger(__name__)
-LOOK_S = 0.5
+LOOK_S = 2.0
 """Longest wait for a message of a node, in seconds, between two looks whether to stop."""
 MOST_REPORTS = 10_000
 """Most reports that wait for the dispatcher; the oldest is forgotten first, and the status hash has its values."""

@@ -5,6 +5,7 @@ What becomes of a lost node's jobs is the dispatcher's task.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -34,6 +35,8 @@ class NodeWatch:
     _trusted_from: float = 0.0
     """Time from which a missing heartbeat means a lost node: all of them had time to renew theirs."""
     _known_beats: dict[str, Beat] = field(default_factory=dict)
+    _known_abilities: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Node -> its capabilities as they were last written down, without their time."""
 
     def reconnected(self) -> None:
         """Redis was away: heartbeats could not be renewed, so that their absence says nothing for a while."""
@@ -54,11 +57,27 @@ class NodeWatch:
         queues = {name: self._queue_of(name, beat) for name, beat in fresh.items()}
         gone = [node.name for node in self.nodes if node.name not in alive and self._is_gone(node)]
         if fresh or gone:
-            self.database.write(lambda connection: _note_nodes(connection, fresh, queues, gone))
+            told = {name: self._news_of(name, beat) for name, beat in fresh.items()}
+            # Every node says every five seconds that it is there: only news wakes those who wait for a commit.
+            self.database.submit(
+                lambda connection: _note_nodes(connection, told, queues, gone), is_news=bool
+            ).result()
             self._known_beats.update(fresh)
             for name in gone:
                 self._known_beats.pop(name, None)
+                self._known_abilities.pop(name, None)
             self._read_nodes()
+
+    def _news_of(self, name: str, beat: Beat) -> dict[str, Any]:
+        """The documents of a heartbeat; without the capabilities, where they are those that it told before."""
+        documents = registry.documents_of(beat)
+        told = documents.get("capabilities")
+        abilities = None if told is None else {key: told[key] for key in told if key != "time"}
+        if abilities is not None and self._known_abilities.get(name) == abilities:
+            del documents["capabilities"]
+        elif abilities is not None:
+            self._known_abilities[name] = abilities
+        return documents
 
     def _read_nodes(self) -> None:
         with self.database.reading() as connection:
@@ -80,9 +99,13 @@ class NodeWatch:
 
 
 def _note_nodes(
-    connection: Connection, fresh: Mapping[str, Beat], queues: Mapping[str, str | None], gone: list[str]
-) -> None:
-    for name, beat in fresh.items():
-        registry.seen(connection, name, registry.documents_of(beat), queues[name])
+    connection: Connection,
+    told: Mapping[str, Mapping[str, Any]],
+    queues: Mapping[str, str | None],
+    gone: list[str],
+) -> bool:
+    """Write down what nodes told, and which are gone; true if any of it is news."""
+    news = [registry.seen(connection, name, documents, queues[name]) for name, documents in told.items()]
     for name in gone:
         registry.lost(connection, name)
+    return any(news) or bool(gone)

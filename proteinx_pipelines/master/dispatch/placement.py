@@ -5,10 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from proteinx_pipelines.contract.capabilities import Capabilities
+from proteinx_pipelines.contract.references import is_of_a_store
 from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.flags.run import Needs, RunFlags
 from proteinx_pipelines.master.nodes.node import Node
+from proteinx_pipelines.pipeline.stages import STAGES
+from proteinx_pipelines.store_address import name_inside
 
+_FILE_FLAGS = [name for stage in STAGES.values() for name in stage.file_flags]
 _BOTH = ("gpu", "gpu_memory_gb", "memory_gb", "cpus")
 
 
@@ -57,6 +61,7 @@ def signature(row: Mapping[str, Any]) -> str:
     facts = [
         row["needs"], flags.get("run", {}).get("needs"), flags.get("embedding"), flags.get("model", {}).get("name"),
         flags.get("evaluate", {}).get("metrics"), flags.get("data", {}).get("source"), row["payload_ref"],
+        _in_stores(row),
     ]  # fmt: skip
     return json.dumps(facts, sort_keys=True, default=str)
 
@@ -76,6 +81,9 @@ def _misfits(row: Mapping[str, Any], node: Node) -> Iterator[str]:
         yield f"{needs.memory_gb:g} GB of memory"
     if needs.cpus is not None and (can.cpu_count or 0) < needs.cpus:
         yield f"{needs.cpus} processors"
+    for address in _in_stores(row) if can.stores is not None else ():
+        if not any(name_inside(store, address) for store in can.stores or ()):
+            yield f"the store of {address}"
     yield from _unknown_names(flags, can)
 
 
@@ -114,6 +122,16 @@ def _unknown_names(flags: Mapping[str, Any], can: Capabilities) -> Iterator[str]
     for metric in flags.get("evaluate", {}).get("metrics") or ():
         if metric not in known.metrics:
             yield f"metric {metric}"
+
+
+def _in_stores(row: Mapping[str, Any]) -> list[str]:
+    """Addresses within stores that a job refers to."""
+    named = [row["payload_ref"]]
+    for flag in _FILE_FLAGS:
+        group, _, name = flag.partition(".")
+        value = row["flags"].get(group, {}).get(name)
+        named += value if isinstance(value, list) else [value]
+    return [text for text in named if isinstance(text, str) and is_of_a_store(text)]
 
 
 def _embedders(flags: Mapping[str, Any]) -> list[str]:

@@ -19,6 +19,8 @@ from proteinx_pipelines.queue.queue import connect
 log = logging.getLogger(__name__)
 IDLE_S = 0.5
 """Longest pause between two rounds, in seconds; a commit or a node's event ends it."""
+QUIET_S = 2.0
+"""The same while no job is open: nothing can come of a round, and what begins anything rings."""
 BUSY_S = 0.1
 """The same while nodes have jobs: their results lie on lists that nobody rings for."""
 HOT_S = 0.02
@@ -41,9 +43,11 @@ class Dispatch:
     _threads: list[threading.Thread] = field(default_factory=list)
     _round_at: float = field(default_factory=steady_seconds)
 
+    def __post_init__(self) -> None:
+        self.listener = Listener(self.wire, self._rung.set, self.stopping, self.master.lag.note)
+
     def start(self) -> None:
         """Start the threads."""
-        self.listener = Listener(self.wire, self._rung.set, self.stopping, self.master.lag.note)
         self.master.bell.also(self._rung.set)
         for name, work in (
             ("dispatch", self._dispatch),
@@ -99,6 +103,8 @@ class Dispatch:
         with wire.client:
             while not self.stopping.is_set():
                 self._rung.clear()
+                if self.stopping.is_set():  # that ring was the last one
+                    return
                 self._round_at = steady_seconds()
                 heard = self.listener.take()
                 dispatcher.hear(heard)
@@ -107,7 +113,8 @@ class Dispatch:
                 if steady_seconds() < hot_until:
                     self.stopping.wait(HOT_S)
                 else:
-                    self._rung.wait(BUSY_S if dispatcher.is_busy else IDLE_S)
+                    if not self._rung.wait(BUSY_S if dispatcher.is_busy else IDLE_S) and dispatcher.is_quiet:
+                        self._rung.wait(QUIET_S - IDLE_S)
                     self.stopping.wait(max(0.0, self._round_at + LEAST_S - steady_seconds()))
 
     def _claim(self) -> None:

@@ -17,7 +17,7 @@ from proteinx_pipelines.master.database.tables import datasets, groups
 from proteinx_pipelines.master.datasets.references import payload_ref_of, refuse_other_sources
 from proteinx_pipelines.master.jobs.errors import UnknownDataset
 from proteinx_pipelines.master.jobs.flag_rows import write_flags
-from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
+from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes, refuse_stores_of_nobody
 from proteinx_pipelines.master.jobs.order import latest_start
 from proteinx_pipelines.master.jobs.requests import Checked, JobRequest, check
 from proteinx_pipelines.master.jobs.source_lists import note_lists, text_of
@@ -62,7 +62,7 @@ def create_many(connection: Connection, asked: Sequence[Asked]) -> list[dict[str
     Returns:
         For each its row, without the number that the database gives it; or, and nothing is written of it then, its
         `FlagError` (no connected node knows a model, embedder or metric by this name; the data set has no such
-        source) or `UnknownDataset`.
+        source), `MessageError` (no connected node has the store of a reference) or `UnknownDataset`.
     """
     known, place = names_known_to_nodes(connection), next_place(connection)
     found: list[dict[str, Any] | ProteinxError] = []
@@ -97,6 +97,7 @@ def _row(connection: Connection, asked: Asked, known: KnownNames | None, place: 
     request, flags = checked.request, checked.experiment.flags
     if known is not None and asked.kind == "experiment":
         refuse_unknown_names(flags, known, checked.nested)
+        refuse_stores_of_nobody(connection, checked.experiment)
     dataset = None
     if request.dataset is not None:
         dataset = _dataset(connection, request.dataset)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, literal, select
 
 from proteinx_pipelines.master.database.facts import fact, set_fact
 from proteinx_pipelines.master.database.job_tables import job_flags, job_metrics, jobs
@@ -20,6 +20,7 @@ _LONGEST = 200
 _NO_DEFAULTS = {"name": "", "value": ""}
 """Row of a job to whom no default applies: training code of one's own, a message that was refused."""
 _INSERT = insert(job_flags)
+_NUMBERS = select(jobs.c.job_id, jobs.c.number).where(jobs.c.job_id.in_(bindparam("wanted", expanding=True)))
 
 
 def key_of(value: str) -> str:
@@ -40,9 +41,8 @@ def write_flags(
         flat: id of a job -> its flags that differ from their defaults, by dotted name, as texts.
         have_defaults: false for jobs to whom no default applies: every flag that they have is given.
     """
-    query = select(jobs.c.job_id, jobs.c.number).where(jobs.c.job_id.in_(flat))
     rows = []
-    for job_id, number in connection.execute(query):
+    for job_id, number in connection.execute(_NUMBERS, {"wanted": list(flat)}):
         if not have_defaults:
             rows.append({**_NO_DEFAULTS, "number": number})
         rows += [

@@ -138,8 +138,8 @@ class Line:
         return max(0.0, whole.seconds - run), whole.error_s
 
     def _eta(self, row: Mapping[str, Any], before: int) -> tuple[float | None, float | None]:
-        own = self._expected(row)
-        if own is None or self._taking == 0 or self._is_paused:
+        own = None if self._taking == 0 or self._is_paused else self._expected(row)
+        if own is None:
             return None, None
         ahead = self._first()
         looked_at = min(before, len(ahead) - 1)

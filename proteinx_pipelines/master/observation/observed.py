@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection, func, select
@@ -25,6 +25,8 @@ class Requests:
 
     answered: Counter
     seconds: Histogram
+    _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(default_factory=dict)
+    """Those of each kind of request, which the library looks up under a lock; bounded as its own are."""
 
     def note(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered.
@@ -35,8 +37,12 @@ class Requests:
             status: of the answer.
             seconds: until the answer began.
         """
-        self.answered.labels(method, route, str(status)).inc()
-        self.seconds.labels(method, route).observe(seconds)
+        found = self._children.get((method, route, status))
+        if found is None:
+            found = self.answered.labels(method, route, str(status)), self.seconds.labels(method, route)
+            self._children[method, route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
 
 class Observed:

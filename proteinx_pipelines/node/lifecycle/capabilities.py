@@ -45,6 +45,7 @@ def capabilities_of(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities:
         memory_total_bytes=psutil.virtual_memory().total,
         gpus=tuple(GpuCapability(name=gpu.name, memory_total_bytes=gpu.memory_total_bytes) for gpu in gpus),
         sources=_sources(settings.database_path),
+        stores=() if settings.store is None else (settings.store,),
         labels=settings.labels,
         max_timeout_s=settings.max_timeout_s,
         max_memory_gb=settings.max_memory_gb,

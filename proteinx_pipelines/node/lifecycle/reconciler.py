@@ -57,10 +57,15 @@ class Reconciler:
     _launched_at: dict[str, float] = field(default_factory=dict)
     _freed: dict[str, int] = field(default_factory=dict)
     """Run key -> number of kills of workers that did not take its stages."""
+    _seen_running: set[str] = field(default_factory=set)
+    """Run keys of the attempts that ran at the last look."""
     _after_a_stop: bool = False
 
     def begin(self) -> None:
-        """At the start of the node: end runs that no process executes any more; note whether it was stopped cleanly."""
+        """At the start of the node: end runs that no process executes any more, and queue those that wait once more.
+
+        Notes whether the node was stopped cleanly.
+        """
         marker = self.settings.paths.stopped_cleanly
         self._after_a_stop = marker.exists()
         self.look()
@@ -70,6 +75,9 @@ class Reconciler:
         for run_id, run_key in self.runs.open_attempts():
             if run_key not in open_keys:
                 self.runs.end(run_id, "Its attempt is over.")
+        for current in self.state.in_state("PENDING"):  # before any new one: their messages may be gone
+            if current.run_id is not None:
+                self._launch(current, current.run_id)
 
     def stopped_cleanly(self) -> None:
         """At a clean stop of the node: current attempts are not lost and do not count as losses when they continue."""
@@ -82,6 +90,7 @@ class Reconciler:
             why = self._why_lost(current)
             if why is not None:
                 self._lost(current, why)
+        self._send_overtaken(running)
         if running or self._works_by_hand():  # the runs behind these wait for a reason
             waits = ("launch", "begins")
             self._since = {key: value for key, value in self._since.items() if key[1] not in waits}
@@ -181,6 +190,23 @@ class Reconciler:
         return None
 
     # ------------------------------------------------------------------ what waits
+    def _send_overtaken(self, running: list[Generation]) -> None:
+        """Queue runs once more that one behind them has overtaken: it would wait for as long as others come.
+
+        The run host's queue keeps its order, so that the message of an overtaken one got lost: with the queue of an
+        earlier program, or of a Redis that came back with an older state.
+        """
+        begun = {current.run_key for current in running}
+        if begun <= self._seen_running:
+            self._seen_running = begun
+            return
+        self._seen_running = begun
+        line = self.state.in_state("RUNNING", "PENDING")
+        last = max((place for place, each in enumerate(line) if each.run_key in begun), default=0)
+        for current in line[:last]:
+            if current.state == "PENDING" and current.run_id is not None:
+                self._launch(current, current.run_id)
+
     def _push(self, current: Generation) -> None:
         """Queue a waiting run once more: its message got lost between Dagster, Celery and the run host."""
         assert current.run_id is not None
@@ -191,11 +217,15 @@ class Reconciler:
             waited > LAUNCH_AGAIN_S
             and self.clock() - self._launched_at.get(current.run_id, 0) > LAUNCH_AGAIN_S
         ):
-            self._launched_at[current.run_id] = self.clock()
-            try:
-                self.runs.launch(current.run_id)
-            except QueueUnavailable as error:
-                log.warning("%s: its run is queued once more when Redis is back: %s", current.run_key, error)
+            self._launch(current, current.run_id)
+
+    def _launch(self, current: Generation, run_id: str) -> None:
+        """Queue a run once more; harmless where its message is there after all."""
+        self._launched_at[run_id] = self.clock()
+        try:
+            self.runs.launch(run_id)
+        except QueueUnavailable as error:
+            log.warning("%s: its run is queued once more when Redis is back: %s", current.run_key, error)
 
     # ------------------------------------------------------------------ parts
     def _free_idle_host(self, waits: bool) -> None:

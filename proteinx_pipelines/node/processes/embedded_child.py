@@ -40,14 +40,21 @@ class EmbeddedChild:
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._keep, name="redis", daemon=True)
         self._thread.start()
+        try:
+            self._wait_until_served()
+        except BaseException:  # a signal among them: nobody else would end the child
+            self.__exit__()
+            raise
+        return self
+
+    def _wait_until_served(self) -> None:
         end = time.monotonic() + START_S
         path = self._settings.paths.running("redis")
         while time.monotonic() < end:
             address = read_address(path)
             if address is not None and address.is_served:
-                return self
+                return
             time.sleep(0.05)
-        self.__exit__()
         raise QueueUnavailable(
             f"The embedded server did not start within {START_S:g} s; see {self._settings.paths.part_log('redis')}."
         )

@@ -20,6 +20,7 @@ class StandIn:
     client: "redis.Redis"
     name: str
     labels: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
     embedders: dict[str, str] = field(default_factory=lambda: {"onehot": "none"})
     claimed: list[bytes] = field(default_factory=list)
     decided: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class StandIn:
     def beat(self, alive_for_s: float = 15.0) -> None:
         capabilities = {
             "node": self.name, "time": timestamp(), "models": MODELS, "metrics": METRICS, "labels": self.labels,
+            "stores": self.stores,
             "embedders": [{"name": name, "weights": weights} for name, weights in self.embedders.items()],
             "memory_total_bytes": 16_000_000_000, "cpu_count": 4,
         }  # fmt: skip

@@ -46,6 +46,10 @@ def status(world: World, experiment_id: str) -> Status:
             b'{"experiment_id": "e", "flags": {"data": {"source": "x"}}, "payload_ref": "ftp://h/x.csv"}',
             "path_not_allowed",
         ),
+        (
+            b'{"experiment_id": "e", "flags": {"data": {"source": "x"}}, "payload_ref": "s3://h/x.csv"}',
+            "path_not_allowed",
+        ),
     ],
 )
 def test_an_invalid_message_is_answered_with_a_refusal_without_a_node(

@@ -37,6 +37,37 @@ def test_a_job_goes_to_a_node_and_its_result_comes_back(world: World) -> None:
     assert world.client.llen(node.keys.all_results) == 0
 
 
+def test_a_heartbeat_that_says_nothing_new_wakes_nobody(world: World) -> None:
+    """It is written down all the same; what a node can do now, and its return, are news."""
+    rung: list[None] = []
+    world.master.bell.also(lambda: rung.append(None))
+    node = world.node("n1")
+
+    def rings() -> int:
+        before = len(rung)
+        node.beat()
+        world.round()
+        # The bell of a change rings before the next change is made.
+        world.master.database.submit(lambda _connection: False, is_news=bool).result(60)
+        return len(rung) - before
+
+    assert rings() == 1  # it joins
+    (before,) = world.dispatcher.watch.nodes
+    assert [rings(), rings()] == [0, 0]
+    (now,) = world.dispatcher.watch.nodes
+    assert now.last_seen > before.last_seen
+    assert now.can == before.can
+    node.labels = ("a100",)
+    assert [rings(), rings()] == [1, 0]
+    (now,) = world.dispatcher.watch.nodes
+    assert now.can is not None
+    assert now.can.labels == ("a100",)
+    node.die()
+    world.round()
+    assert world.events("node.lost")
+    assert [rings(), rings()] == [1, 0]
+
+
 def test_a_node_has_one_job_and_a_second_only_while_its_jobs_are_short(world: World) -> None:
     node = world.node("n1")
     ids = [world.job() for _ in range(4)]

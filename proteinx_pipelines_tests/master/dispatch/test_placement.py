@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.master.dispatch.placement import able, needs_of
+from proteinx_pipelines.master.dispatch.placement import able, needs_of, signature
 from proteinx_pipelines.master.nodes.node import Node
 from proteinx_pipelines_tests.master.dispatch.conftest import World
 
@@ -50,6 +50,16 @@ def names(found: tuple[list[Node], str]) -> list[str]:
 )
 def test_what_no_node_has_is_named(needs: Any, flags: dict[str, Any], reason: str) -> None:
     assert able(row(needs, **flags), [node("a"), node("b")]) == ([], reason)
+
+
+def test_a_file_of_a_store_is_for_nodes_that_have_the_store() -> None:
+    """A node of an older program does not say; it may have it."""
+    nodes = [node("none", stores=[]), node("other", stores=["s3://b/else"]), node("it", stores=["s3://b/in"])]
+    by_payload, by_flag = row(payload_ref="s3://b/in/x.csv"), row(**{"data.structure": "s3://b/in/x.csv"})
+    for asked in (by_payload, by_flag):
+        assert names(able(asked, [*nodes, node("old")])) == ["it", "old"]
+        assert able(asked, nodes[:2])[1] == "needs the store of s3://b/in/x.csv: no node has it"
+    assert signature(by_payload) != signature(by_flag) != signature(row())
 
 
 def test_two_nodes_that_have_half_of_it_each_are_told_apart() -> None:
