@@ -92,7 +92,11 @@ def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: Expe
             if job.checkpoint is not None:
                 shutil.copyfile(job.checkpoint, folder / START_FILE)
             meeting = stack.enter_context(open_meeting(place, n_nodes))
-            meeting.gather(folder, lambda: monitor.progress(0, 1, "waiting for the other machines"))
+            meeting.gather(
+                folder,
+                directory.experiment_id,
+                lambda: monitor.progress(0, 1, "waiting for the other machines"),
+            )
             environment, check = place.environment(0), meeting.refuse_lost
         with running(spec, environment) as process, _relayed(process, path):
             _listen(process, monitor, check)

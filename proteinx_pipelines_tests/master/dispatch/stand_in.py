@@ -21,6 +21,8 @@ class StandIn:
     name: str
     labels: tuple[str, ...] = ()
     embedders: dict[str, str] = field(default_factory=lambda: {"onehot": "none"})
+    more: dict[str, Any] = field(default_factory=dict)
+    """Further capabilities."""
     claimed: list[bytes] = field(default_factory=list)
     decided: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -35,7 +37,7 @@ class StandIn:
         capabilities = {
             "node": self.name, "time": timestamp(), "models": MODELS, "metrics": METRICS, "labels": self.labels,
             "embedders": [{"name": name, "weights": weights} for name, weights in self.embedders.items()],
-            "memory_total_bytes": 16_000_000_000, "cpu_count": 4,
+            "memory_total_bytes": 16_000_000_000, "cpu_count": 4, **self.more,
         }  # fmt: skip
         heartbeat = {"node": self.name, "time": timestamp(), "state": "idle", "queue": self.keys.messages}
         keys, life = NodeKeys(self.name), int(alive_for_s * 1000)
@@ -61,6 +63,11 @@ class StandIn:
             return None
         self.tell(message, "accepted", state="PENDING", generation=1, attempt=1)
         return message
+
+    def lent(self) -> dict[str, Any] | None:
+        """What the Master has lent this machine to."""
+        raw: Any = self.client.get(self.keys.lent)
+        return None if raw is None else json.loads(raw)
 
     def cancels(self) -> list[str]:
         return [raw.decode() for raw in self.client.lrange(self.keys.cancels, 0, -1)]
