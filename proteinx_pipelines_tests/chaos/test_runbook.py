@@ -28,6 +28,7 @@ from proteinx_pipelines_tests.chaos import service_manager
 from proteinx_pipelines_tests.chaos.redis_server import OPTIONS
 from proteinx_pipelines_tests.object_servers import ObjectServer, serve_s3
 from proteinx_pipelines_tests.story.conftest import DEMO, family_of, kill_all
+from proteinx_pipelines_tests.waiting import wait_until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 MACHINES = ("the Master's machine", "the node's machine", "the machine of the store", "anywhere")
@@ -280,8 +281,8 @@ def test_whatever_is_lost_comes_back_by_the_commands_of_the_page(site: Site, tmp
     site.follow("Redis lost")
     site.ended(waiting)
 
-    # The store.
-    shutil.rmtree(bucket)
+    # The store, while the node still sends: a folder that gets a file meanwhile is not empty yet.
+    wait_until(lambda: shutil.rmtree(bucket, ignore_errors=True) or not bucket.exists())
     site.ended(site.submit(**{"split.seed": 7}))
     site.follow("Store lost")
     assert list((bucket / "store" / "stages" / "embedding").glob("*"))
