@@ -25,7 +25,7 @@ FLAGS: dict[str, Any] = {
     "data": {"source": SOURCE, "limit": 200},
     "split": {"method": "random"},
     "model": {"name": "mlp"},
-    "train": {"max_epochs": 150, "patience": None},
+    "train": {"max_epochs": 60, "patience": None},
     "evaluate": {"bootstrap": 0, "plots": False},
 }
 pytestmark = [

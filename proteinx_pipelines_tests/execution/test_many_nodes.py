@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from proteinx_pipelines.errors import BackendError, FlagError, WorkerLost
+from proteinx_pipelines.execution.shards import kept
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.train import meeting
 from proteinx_pipelines.stages.train.meeting import ADDRESS, ARRANGED, PORT, Place
@@ -68,6 +69,20 @@ def test_machines_that_do_not_come_are_the_nodes_trouble(
     with pytest.raises(BackendError, match="Of the 1 other machines of this training, 0 came") as raised:
         fitted_by(settings, "e", flags(num_nodes=2))
     assert raised.value.retryable
+
+
+def test_folds_of_several_machines_meet_one_after_the_other(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, place: Place
+) -> None:
+    """As shards, at once, each but one would find its port taken."""
+    monkeypatch.setattr(meeting, "WAIT_S", 0.2)
+    monkeypatch.setattr(kept, "shard_pool", lambda *_: pytest.fail("they were spread"))
+    with pytest.raises(BackendError, match="0 came"):
+        fitted_by(
+            settings,
+            "e",
+            {**flags(num_nodes=2), "split": {"method": "random", "folds": 2}, "run": {"shards": 2}},
+        )
 
 
 def test_a_machine_that_is_lent_to_one_experiment_takes_no_part_in_another(

@@ -79,7 +79,7 @@ def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: Expe
         Stopped: the monitor ended the training.
         WorkerLost: a child ended without a report; its last lines are in the message.
     """
-    n_nodes = int(job.flags.trainer.arguments().get("num_nodes", 1))
+    n_nodes = job.flags.trainer.n_machines()
     with contextlib.ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(dir=directory.root, prefix=".train-"))
         folder, path = Path(name), directory.processes_log
