@@ -6,6 +6,7 @@ The key goes before the row: a crash between the two is repaired by the next loo
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -104,7 +105,7 @@ class Lendings:
                 continue
             room.use([free])
             self.wire.give_back(row["lender"])
-            self.database.write(lambda connection, row=row, free=free: _swap(connection, row, free))
+            self.database.write(partial(_swap, row=row, name=free))
         self.assigner.kept_free = frozenset(wanted)
 
 
