@@ -9,6 +9,8 @@ from proteinx_pipelines_tests.master.dispatch.conftest import World
 from proteinx_pipelines_tests.master.dispatch.stand_in import StandIn
 
 VERSIONS = {"proteinx-infra": "1", "torch": "2", "lightning": "3", "numpy": "4"}
+ALIVE_S = 3600.0
+"""Life of a heartbeat here: no test is about its end, and a busy machine takes its time."""
 ONE = "needs 2 nodes that can train together: of those that are there, 1 can"
 TOGETHER = {"model": {"name": "mlp"}, "trainer": {"num_nodes": 2}}
 
@@ -16,7 +18,9 @@ TOGETHER = {"model": {"name": "mlp"}, "trainer": {"num_nodes": 2}}
 def fellow(world: World, name: str, address: str = "", **more: Any) -> StandIn:
     """A node that can train together with others."""
     address = address or f"10.0.0.{1 + len(world.nodes)}:29500"
-    return world.node(name, more={"meeting": address, "versions": VERSIONS, **more})
+    node = world.node(name, more={"meeting": address, "versions": VERSIONS, **more})
+    node.beat(ALIVE_S)
+    return node
 
 
 def lent(world: World) -> dict[str, str]:
@@ -79,14 +83,14 @@ def test_each_node_of_a_training_has_what_the_job_needs(world: World) -> None:
 
 
 def test_a_model_without_epochs_needs_one_node_whatever_the_flag_says(world: World) -> None:
-    world.node("old")
+    world.node("old").beat(ALIVE_S)
     job = world.job("one", flags={"model": {"name": "ridge"}, "trainer": {"num_nodes": 2}})
     world.round()
     assert world.row(job)["node"] == "old"
 
 
 def test_a_node_whose_operator_lends_machines_by_hand_gets_the_job_alone(world: World) -> None:
-    world.node("by-hand", more={"is_lent_by_hand": True})
+    world.node("by-hand", more={"is_lent_by_hand": True}).beat(ALIVE_S)
     fellow(world, "a")
     job = world.job("many", flags=TOGETHER)
     world.round()
@@ -156,7 +160,7 @@ def test_a_lost_node_is_replaced_by_an_idle_one_and_gets_its_machine_back(world:
     fellow(world, "c")
     world.round(2)
     assert lent(world) == {"c": "many"}
-    world.nodes["b"].beat()
+    world.nodes["b"].beat(ALIVE_S)
     small = world.job("small")
     world.round(2)
     assert world.row(small)["node"] == "b"
