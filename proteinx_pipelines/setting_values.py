@@ -35,6 +35,7 @@ ENVIRONMENT = {
     "max_memory_gb": "PROTEINX_MAX_MEMORY_GB",
     "max_data_gb": "PROTEINX_MAX_DATA_GB",
     "labels": "PROTEINX_LABELS",
+    "meeting": "PROTEINX_MEETING",
     "master": "PROTEINX_MASTER",
     "store": "PROTEINX_STORE",
     "dask": "PROTEINX_DASK",
@@ -203,6 +204,20 @@ def read_port(found: tuple[object, str] | None) -> int:
             f"`web_port` in {origin} is {shown}; a number from 0 (any free port) to 65535 is expected."
         )
     return int(text)
+
+
+def read_meeting(found: tuple[object, str] | None) -> str | None:
+    """Check `10.0.0.7:29500`, an address of this machine and the first of two ports side by side."""
+    if found is None:
+        return None
+    value, origin = found
+    host, _, port = str(value).rpartition(":")
+    if not host or "/" in host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65535:
+        raise SettingsError(
+            f"`meeting` in {origin} is {shown_value(value)}; host:port is expected, such as 10.0.0.7:29500: an address "
+            "of this machine that other nodes reach, and the first of two ports."
+        )
+    return str(value)
 
 
 def read_host_and_port(found: tuple[object, str] | None) -> tuple[str, int] | None:

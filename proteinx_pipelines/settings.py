@@ -23,6 +23,7 @@ from proteinx_pipelines.setting_values import (
     read_host_and_port,
     read_labels,
     read_master_address,
+    read_meeting,
     read_port,
     read_positive,
     read_redis_address,
@@ -69,6 +70,8 @@ class Settings:
     """Largest data file, and largest unpacked size of a compressed one, in units of 10^9 bytes."""
     labels: tuple[str, ...] = ()
     """Labels of this node, such as `a100`, by which a Master may choose nodes."""
+    meeting: str | None = None
+    """`host:port` at which trainings on several machines meet; None: chosen when the node starts for a Master."""
     master: str | None = None
     """Address of the Master, such as `https://master:8000`: its data sets may be referred to."""
     store: str | None = None
@@ -190,6 +193,7 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         max_memory_gb=read_positive("max_memory_gb", found),
         max_data_gb=read_positive("max_data_gb", found) or Settings.max_data_gb,
         labels=read_labels(found.get("labels")),
+        meeting=read_meeting(found.get("meeting")),
         master=read_master_address(text("master", ""), found.get("master", ("", ""))[1]),
         store=read_store(text("store", ""), found.get("store", ("", ""))[1]),
         dask=read_dask(text("dask", ""), found.get("dask", ("", ""))[1], start("dask")),

@@ -49,6 +49,9 @@ workdir = {workdir}
 # Words that a Master may place experiments by.                                PROTEINX_LABELS
 # labels = ["a100"]
 
+# Where trainings on several machines meet, when this node has their experiment.   PROTEINX_MEETING
+# meeting = "10.0.0.7:29500"
+
 # The Master, whose data sets messages may refer to; its token comes from PROTEINX_TOKEN.   PROTEINX_MASTER
 # master = "https://master:8000"
 

@@ -99,7 +99,7 @@ def _run(
     """Supervise the parts until asked to stop."""
     from proteinx_pipelines.node.health.versions import check_versions
     from proteinx_pipelines.node.lifecycle.finding import WRONG
-    from proteinx_pipelines.node.processes.joining import own_list
+    from proteinx_pipelines.node.processes.joining import meeting_of, own_list
     from proteinx_pipelines.node.processes.supervisor import Supervisor
 
     click.echo(f"Starting the node in {settings.workdir} ...")
@@ -108,7 +108,9 @@ def _run(
             click.echo(f"Wrong: {finding.text}", err=True)
     supervisor = Supervisor(
         settings, _say, web=web, verbose=verbose, master=master,
-        node_environment=own_list(settings) if master is not None else {},
+        node_environment={
+            **own_list(settings), **meeting_of(settings, settings.redis_url),
+        } if master is not None else {},
     )  # fmt: skip
     supervisor.run(
         lambda seconds: _announce(settings, seconds, web=web, master=master, master_url=master_url)

@@ -65,6 +65,12 @@ class Capabilities(Document):
     """Addresses of the stores whose files messages may refer to, one or none; null where the node does not say."""
     labels: tuple[str, ...] = ()
     """Labels set by the operator, by which a Master may choose nodes (setting `labels`)."""
+    meeting: str | None = None
+    """`host:port` at which the machines of a training meet when this node has its experiment, and the Master lends the
+    others; null where the Master lends none.
+    """
+    is_lent_by_hand: bool = False
+    """True if the operator lends machines to this node's trainings (MASTER_ADDR, MASTER_PORT, `proteinx rank`)."""
     max_timeout_s: float | None = None
     """Time limit of experiments, in seconds; null where there is none."""
     max_memory_gb: float | None = None

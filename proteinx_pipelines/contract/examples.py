@@ -11,6 +11,7 @@ from proteinx_pipelines.contract.experiment import ExperimentDocument
 from proteinx_pipelines.contract.failure import FailureBundle, FailureReason, Transition
 from proteinx_pipelines.contract.heartbeat import Gpu, GpuUsage, Heartbeat
 from proteinx_pipelines.contract.job import JobDocument
+from proteinx_pipelines.contract.lending import Lending
 from proteinx_pipelines.contract.pipeline import ComputedBy, PipelineDocument, StageDocument
 from proteinx_pipelines.contract.report_example import report_example
 from proteinx_pipelines.contract.request import SCHEMA_VERSION, parse_message
@@ -67,8 +68,9 @@ def _messages() -> dict[str, Document]:
             ),
             plugins=("module lab_metrics",), versions=_VERSIONS, cpu_count=16,
             memory_total_bytes=137_438_953_472, gpus=(GpuCapability(**gpu),), stores=("s3://bucket/proteinx",),
-            labels=("a100",),
+            labels=("a100",), meeting="10.0.0.7:29500",
         ),
+        "lending": Lending(experiment_id="gb1-002", job_id="j-0123456789abcdef", address="10.0.0.7:29500"),
         "status": change.model_copy(update={"node": "node-1", "updated_at": _STARTED}),
         "event": Event(event="progress", experiment_id="gb1-002", timestamp=_STARTED, payload=change.changed()),
     }  # fmt: skip

@@ -56,6 +56,11 @@ class QueueKeys:
         """Hash: results that were put on a list, with the time."""
         return f"{self.all_results}:sent"
 
+    @property
+    def lent(self) -> str:
+        """Text: `contract.lending.Lending`, while a Master lends this node's machine to a training of another node."""
+        return f"{self.messages}:lent"
+
     def results(self, reply_to: str | None = None) -> str:
         """List: results; those of one sender, or all others."""
         return self.all_results if reply_to is None else f"{self.all_results}:to:{reply_to}"
@@ -121,7 +126,7 @@ class NodeKeys:
 
 
 _OWN_NAMES = (
-    "cancel", "events", "for", "handed", "job", "message", "name", "owner", "processing", "results", "status",
+    "cancel", "events", "for", "handed", "job", "lent", "message", "name", "owner", "processing", "results", "status",
 )  # fmt: skip
 """Last parts of keys above: a node of this name would have its list where another thing is."""
 _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

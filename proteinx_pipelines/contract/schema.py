@@ -22,6 +22,7 @@ from proteinx_pipelines.contract.experiment import ExperimentDocument
 from proteinx_pipelines.contract.failure import FailureBundle
 from proteinx_pipelines.contract.heartbeat import GpuUsage, Heartbeat
 from proteinx_pipelines.contract.job import JobDocument
+from proteinx_pipelines.contract.lending import Lending
 from proteinx_pipelines.contract.pipeline import PipelineDocument
 from proteinx_pipelines.contract.report import Report
 from proteinx_pipelines.contract.request import PRIORITY_RANGE, REPLY_NAME, REQUIRED, SCHEMA_VERSION
@@ -39,6 +40,7 @@ MODELS: Mapping[str, tuple[str, type[Document]]] = {
     "gpu_usage": ("ProteinX load of a node", GpuUsage),
     "capabilities": ("ProteinX capabilities of a node", Capabilities),
     "job": ("ProteinX job of the Master", JobDocument),
+    "lending": ("ProteinX lending of a node's machine", Lending),
     "shard": ("ProteinX piece of training", TrainingShard),
     "experiment": ("ProteinX experiment.json", ExperimentDocument),
     "pipeline": ("ProteinX config/pipeline.json", PipelineDocument),

@@ -65,25 +65,43 @@ def keep_files(directory: ExperimentDir, names: Iterable[str], building: Path, t
 def send_experiment(blobs: BlobStore, experiment_id: str, generation: int, folder: Path) -> Iterator[int]:
     """Send the files of an experiment that have not been sent; yields the bytes of each.
 
+    A file goes when it has been sent: two senders (the agent, and `proteinx store push`) share the work.
+
     Raises:
         BackendError: the store does not answer, or keeps a file in another size; the rest still waits.
     """
     document = folder / DOCUMENT
-    if not document.is_file():
-        return
     below = generation_folder(experiment_id, generation)
-    for name, fact in read_document(document.read_bytes()).artifacts.items():
-        path = folder / name
-        if not path.is_file():
-            continue  # sent before
+    try:
+        listed = read_document(document.read_bytes()).artifacts
+        for name, fact in listed.items():
+            n_bytes = _send_file(blobs, f"{below}/{name}", folder / name, document, name, fact)
+            if n_bytes is not None:
+                yield n_bytes
+        size = document.stat().st_size
+        put_whole(blobs, f"{below}/{DOCUMENT}", document, size)
+        yield size
+    except FileNotFoundError:
+        if document.is_file():
+            raise
+        # All of it has been sent by another.
+
+
+def _send_file(
+    blobs: BlobStore, target: str, path: Path, document: Path, name: str, fact: FileFact
+) -> int | None:
+    """Send one file; its bytes, None where it was sent before, or by another just now."""
+    try:
         found = _as_listed(path, name, fact)
         if found != fact:
             _amend(document, name, found)
-        put_whole(blobs, f"{below}/{name}", path, found.size)
-        path.unlink()
-        yield found.size
-    put_whole(blobs, f"{below}/{DOCUMENT}", document, document.stat().st_size)
-    yield document.stat().st_size
+        put_whole(blobs, target, path, found.size)
+    except FileNotFoundError:
+        if path.is_file():
+            raise
+        return None
+    path.unlink(missing_ok=True)
+    return found.size
 
 
 def _as_listed(path: Path, name: str, fact: FileFact) -> FileFact:

@@ -69,8 +69,12 @@ class Workplace:
         return ShardedEmbedding(self.inputs.settings, n_shards, self.monitor) if n_shards > 1 else None
 
     def spread(self) -> Spread | None:
-        """Workers that compute shards of this stage, with `run.shards` above 1."""
-        if (n_shards := self.flags.run.shards) == 1:
+        """Workers that compute shards of this stage, with `run.shards` above 1.
+
+        None for trainings on several machines, which meet at one place: they go one after the other.
+        """
+        n_shards = self.flags.run.shards
+        if n_shards == 1 or self.flags.trainer.n_machines() > 1:
             return None
         key = self.inputs.key(self.stage, self.digests_read())
         return KeptSpread(

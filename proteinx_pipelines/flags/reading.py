@@ -133,7 +133,12 @@ def _unread(flags: "ExperimentFlags", *, needs_library: bool = True) -> Iterator
 
 
 def _reads_trainer(flags: "ExperimentFlags") -> bool:
-    return "trainer.*" in READ_BY_MODEL.get(flags.model.name, ("trainer.*",))
+    return reads_trainer(flags.model.name)
+
+
+def reads_trainer(model: str) -> bool:
+    """True for a model that is trained by Lightning, and reads `trainer.*`; a plugin's counts as one."""
+    return "trainer.*" in READ_BY_MODEL.get(model, ("trainer.*",))
 
 
 def _changed(

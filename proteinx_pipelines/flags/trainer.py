@@ -60,6 +60,10 @@ class TrainerFlags(FlagGroup):
         """The arguments that were given."""
         return dict(self.model_extra or {})
 
+    def n_machines(self) -> int:
+        """Number of machines that a training runs on."""
+        return int(self.arguments().get("num_nodes", 1))
+
     def key_arguments(self) -> dict[str, Any]:
         """The arguments in the form that enters a stage's key: those that differ from their defaults.
 

@@ -13,6 +13,7 @@ from proteinx_pipelines.contract.capabilities import Capabilities
 from proteinx_pipelines.contract.event import Event
 from proteinx_pipelines.contract.heartbeat import ALIVE_FOR_S, GpuUsage, Heartbeat
 from proteinx_pipelines.contract.keys import NodeKeys, QueueKeys
+from proteinx_pipelines.contract.lending import Lending
 from proteinx_pipelines.contract.status import OPEN_STATES, Status
 from proteinx_pipelines.errors import WrongKeyType
 from proteinx_pipelines.queue.queue import unavailable_as_our_error
@@ -178,6 +179,15 @@ class MasterLine:
             pipe.set(keys.heartbeat, heartbeat.to_json(), ex=ALIVE_FOR_S)
             pipe.set(keys.gpu_usage, usage.to_json(), ex=ALIVE_FOR_S)
             pipe.execute()
+
+    def lent(self) -> Lending | None:
+        """The training that the Master has given this machine to; None where it has not, or cannot be read."""
+        with unavailable_as_our_error("looking for a training to take part in"):
+            raw = cast("bytes | None", self._client.get(self._keys.lent))
+        try:
+            return None if raw is None else Lending.model_validate_json(raw)
+        except ValueError:
+            return None
 
     def stop_beating(self) -> None:
         """Delete the keys of this node: it has stopped cleanly."""

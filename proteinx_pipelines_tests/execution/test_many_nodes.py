@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from proteinx_pipelines.errors import BackendError, FlagError, WorkerLost
+from proteinx_pipelines.execution.shards import kept
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.train import meeting
-from proteinx_pipelines.stages.train.meeting import ADDRESS, PORT, Place
+from proteinx_pipelines.stages.train.meeting import ADDRESS, ARRANGED, PORT, Place
 from proteinx_pipelines_tests.chaos.trials import how_often
 from proteinx_pipelines_tests.dask_cluster import REPOSITORY
 from proteinx_pipelines_tests.execution.test_folds_are_kept import fitted_by, flags_of, left_behind
@@ -52,8 +53,10 @@ def test_a_training_without_a_meeting_is_refused_with_what_to_do(
 ) -> None:
     monkeypatch.delenv(ADDRESS, raising=False)
     monkeypatch.delenv(PORT, raising=False)
+    monkeypatch.delenv(ARRANGED, raising=False)
     with pytest.raises(
-        FlagError, match=r"set MASTER_ADDR .* MASTER_PORT, and start `proteinx rank"
+        FlagError,
+        match=r"to a Master with 2 nodes; or set MASTER_ADDR .* MASTER_PORT, and start `proteinx rank",
     ) as raised:
         fitted_by(settings, "e", flags(num_nodes=2))
     assert not raised.value.retryable
@@ -66,6 +69,33 @@ def test_machines_that_do_not_come_are_the_nodes_trouble(
     with pytest.raises(BackendError, match="Of the 1 other machines of this training, 0 came") as raised:
         fitted_by(settings, "e", flags(num_nodes=2))
     assert raised.value.retryable
+
+
+def test_folds_of_several_machines_meet_one_after_the_other(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, place: Place
+) -> None:
+    """As shards, at once, each but one would find its port taken."""
+    monkeypatch.setattr(meeting, "WAIT_S", 0.2)
+    monkeypatch.setattr(kept, "shard_pool", lambda *_: pytest.fail("they were spread"))
+    with pytest.raises(BackendError, match="0 came"):
+        fitted_by(
+            settings,
+            "e",
+            {**flags(num_nodes=2), "split": {"method": "random", "folds": 2}, "run": {"shards": 2}},
+        )
+
+
+def test_a_machine_that_is_lent_to_one_experiment_takes_no_part_in_another(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left over from a training that has ended, it would take the number of a machine of the next one."""
+    monkeypatch.setattr(meeting, "WAIT_S", 0.2)
+    (tmp_path / "job").mkdir()
+    with meeting.open_meeting(place, 2) as held:
+        with pytest.raises(BackendError):
+            held.gather(tmp_path / "job", "mine", lambda: None)
+        assert meeting.ask(place, tmp_path, "", "another") is None
+        assert not held._store.check(["came"])
 
 
 @pytest.mark.parametrize("text", ["", "10.0.0.7", ":29500", "10.0.0.7:0", "10.0.0.7:x", "h:70000"])

@@ -92,6 +92,32 @@ def test_an_upload_that_was_broken_off_continues_file_by_file(
     assert experiment[-1] == document_name("gb1", 1)
 
 
+@pytest.mark.parametrize("at", [0, 5])
+def test_two_senders_of_one_workdir_share_the_files_and_neither_fails(
+    here: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """`proteinx store push` ended with a trace where the node's agent had sent the rest meanwhile."""
+    directory = run(here)
+    kind, sent = type(here.blobs), []
+    real = kind.put
+
+    def put(self: Any, name: str, source: Path) -> None:
+        if name.startswith("experiments/"):
+            sent.append(name)
+            if len(sent) == at + 1:
+                here.send()  # the other one, from here to the end
+        if source.is_file() or not name.startswith("experiments/"):
+            return real(self, name, source)
+        raise FileNotFoundError(source)
+
+    monkeypatch.setattr(kind, "put", put)
+    here.send()
+    document = sent_document(here.blobs, "gb1")
+    assert document.artifacts == read_experiment(directory).artifacts
+    assert set(get_files(here.blobs, document, tmp_path / "fetched")) == set(document.artifacts)
+    assert list(here.outgoing.experiments()) == []
+
+
 def test_a_file_with_other_bytes_than_the_index_says_is_refused(here: Machine, tmp_path: Path) -> None:
     run(here)
     here.send()

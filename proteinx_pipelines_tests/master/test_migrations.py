@@ -132,6 +132,7 @@ def test_sources_of_old_jobs_are_found_one_by_one_and_rows_without_a_job_are_gon
         assert found(connection, source="GFP") == ["several"]
         connection.execute(text("DELETE FROM jobs WHERE experiment_id = 'several'"))
         connection.execute(text("DROP TABLE source_lists"))
+        connection.execute(text("DROP TABLE lent"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     engine.dispose()
     engine = open_database(place)  # as one in which a job was deleted before

@@ -301,7 +301,7 @@ def test_a_node_that_joins_and_is_drained_is_told(http_: TestClient, receiver: R
 def test_every_event_of_a_node_and_of_the_queue_can_be_subscribed_to_and_is_documented() -> None:
     sources = "".join(path.read_text() for path in (ROOT / "proteinx_pipelines/master").rglob("*.py"))
     recorded = set(re.findall(r'"((?:node|queue)\.[a-z]+)"', sources))
-    assert len(recorded) == 7
+    assert len(recorded) == 9
     page = (ROOT / "docs/master.md").read_text(encoding="utf-8")
     assert recorded <= set(EVENTS)
     assert [name for name in EVENTS if f"`{name}`" not in page] == []

@@ -152,6 +152,15 @@ dispatches = Table(
     Column("error_code", Text),
     Column("error_message", Text),
 )
+lent = Table(
+    "lent",  # nodes that are lent to the training of another node
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("job_id", Text, nullable=False),
+    Column("token", Integer, nullable=False),  # of the dispatch
+    Column("lent_at", Text, nullable=False),
+)
+
 job_logs = Table(
     "job_logs",  # lines and metric values that a node has sent of a job
     metadata,

@@ -8,7 +8,7 @@ from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, Table, Text
 
 from proteinx_pipelines.master.database.job_tables import metadata
 
-REVISION = "0004"
+REVISION = "0005"
 """Revision of these tables, the newest of `migrations/versions`; `migrating` refuses a newer one."""
 SCHEMA = metadata
 """Every table of the Master: importing this module has defined all of them."""

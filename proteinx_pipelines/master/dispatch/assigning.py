@@ -11,9 +11,18 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from proteinx_pipelines.master.database.job_tables import dispatches, jobs
+from proteinx_pipelines.master.database.job_tables import dispatches, jobs, lent
 from proteinx_pipelines.master.database.reading import rows
 from proteinx_pipelines.master.dispatch.changes import LOST
+from proteinx_pipelines.master.dispatch.crews import (
+    Hold,
+    Room,
+    crew_for,
+    has_own_machines,
+    in_order,
+    most_together,
+    size_of,
+)
 from proteinx_pipelines.master.dispatch.placement import able, signature
 from proteinx_pipelines.master.jobs.order import ordered
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
@@ -44,6 +53,8 @@ class Choice:
     """The set of nodes with which no node was found; None when it is looked at again in every round."""
     old_node: str | None = None
     """A node that had the job and was given up: it is to stop."""
+    others: tuple[str, ...] = ()
+    """Nodes that lend their machines to its training."""
     duplicate_of: str | None = None
     """An earlier job of the same experiment, which may not be repeated."""
 
@@ -58,14 +69,19 @@ class Assigner:
     """True if nodes share a store: the directory of an experiment can come along to another node."""
     last_took_s: dict[str, float] = field(default_factory=dict)
     """Node -> seconds that its last job took."""
+    kept_free: frozenset[str] = frozenset()
+    """Nodes that get no job, because a training that has begun needs one of them."""
+    hold: Hold = field(default_factory=Hold)
 
     def choices(self, connection: Connection, nodes: Sequence[Node]) -> list[Choice]:
         """What to do with waiting jobs now, best first."""
-        ready = [node for node in nodes if node.takes_jobs]
-        free = self._free_slots(connection, ready)
+        room = self.room(connection, nodes)
+        ready, free = room.nodes, room.free
+        room.use(self.kept_free & free.keys())
         found: list[Choice] = []
         if not any(free.values()):
             return found
+        self.hold.begin_round()
         blocked = 0
         by_name, kinds = {node.name: node for node in nodes}, dict[str, tuple[list[Node], str]]()
         busy = _busy_experiments(connection)
@@ -76,12 +92,13 @@ class Assigner:
             kind = signature(row)
             if kind not in kinds:
                 kinds[kind] = able(row, ready)
-            choice = self._choose(connection, row, kinds[kind], free, busy, by_name, names)
+            choice = self._choose(connection, row, kinds[kind], room, busy, by_name, names)
             if choice is not None:
                 found.append(choice)
                 blocked += choice.node is None
             if choice is not None and choice.node is not None:
                 free[choice.node] -= 1
+                room.idle.discard(choice.node)
                 busy.add(row["experiment_id"].casefold())
         return found
 
@@ -90,7 +107,7 @@ class Assigner:
         connection: Connection,
         row: Mapping[str, Any],
         able_nodes: tuple[list[Node], str],
-        free: dict[str, int],
+        room: Room,
         busy: set[str],
         nodes: Mapping[str, Node],
         names: str | None,
@@ -115,17 +132,63 @@ class Assigner:
         if not fit:
             is_known = (row["reason"], row["blocked_by"]) == (reason, until)
             return None if is_known else Choice(row["job_id"], None, reason, blocked_by=until)
-        open_now = {node.name: free.get(node.name, 0) for node in fit}
+        n, by_hand = size_of(row), has_own_machines(fit)
+        if n > 1 and not by_hand:
+            return self._choose_crew(connection, row, fit, n, room, until, told)
+        fit = by_hand if n > 1 else fit
+        open_now = {node.name: room.free.get(node.name, 0) for node in fit}
         best = max(fit, key=lambda node: (open_now[node.name], node.name))
         if open_now[best.name] <= 0:
             return Choice(row["job_id"], None) if row["blocked_by"] is not None else None
         return Choice(row["job_id"], best.name, told, old_node=_given_up_by(connection, row, best.name))
 
+    def _choose_crew(
+        self,
+        connection: Connection,
+        row: Mapping[str, Any],
+        fit: Sequence[Node],
+        n: int,
+        room: Room,
+        until: str | None,
+        told: str | None,
+    ) -> Choice | None:
+        """All nodes of a training at once; while too few are idle, those that would do are kept free for a while."""
+        others = in_order(row, None, room)
+        firsts = [node for node in fit if node in room.nodes]
+        crew = crew_for([node for node in firsts if node.name in room.idle],
+                        [node for node in others if node.name in room.idle], n)  # fmt: skip
+        if crew:
+            names = tuple(node.name for node in crew)
+            room.use(names[1:])
+            room.free[names[0]] = 1  # and no further job ahead of time
+            text = f"trains on {', '.join(names)}"
+            reason = text if told is None else f"{told}; {text}"
+            given_up = _given_up_by(connection, row, names[0])
+            return Choice(row["job_id"], names[0], reason, others=names[1:], old_node=given_up)
+        possible = crew_for(sorted(firsts, key=room.rank), others, n)
+        if not possible:
+            most = most_together(firsts, others)
+            reason = f"needs {n} nodes that can train together: of those that are there, {most} can"
+        else:
+            until = None
+            reason = f"waits until {n} nodes that can train together have nothing else to do"
+            if self.hold.may(row["job_id"]):
+                room.use(node.name for node in possible)
+        is_known = (row["reason"], row["blocked_by"]) == (reason, until)
+        return None if is_known else Choice(row["job_id"], None, reason, blocked_by=until)
+
     def _is_gone(self, node: Node | None) -> bool:
         """True if a node will not be back in time to do what only it can do."""
         return node is None or (node.is_lost and seconds_since(node.lost_at) > self.lease_s)
 
-    def _free_slots(self, connection: Connection, nodes: Sequence[Node]) -> dict[str, int]:
+    def room(self, connection: Connection, nodes: Sequence[Node]) -> Room:
+        """The nodes that take jobs, with their free slots; one that is lent has none."""
+        ready = [node for node in nodes if node.takes_jobs]
+        free, busy = self._free_slots(connection, ready)
+        return Room(ready, free, {node.name for node in ready} - busy, engaged(connection))
+
+    def _free_slots(self, connection: Connection, nodes: Sequence[Node]) -> tuple[dict[str, int], set[str]]:
+        """Free slots of each node, and the nodes that have a job."""
         query = (
             select(jobs.c.node, func.count(), func.min(jobs.c.assigned_at))
             .where(jobs.c.state.in_(ON_A_NODE))
@@ -137,12 +200,18 @@ class Assigner:
             count, first = open_jobs.get(node.name, (0, None))
             slots = self.slots if self._takes_ahead(node.name, first) else 1
             free[node.name] = max(0, slots - count)
-        return free
+        return free, set(open_jobs)
 
     def _takes_ahead(self, node: str, first_assigned: str | None) -> bool:
         if first_assigned is not None and seconds_since(first_assigned) > SHORT_S:
             return False
         return self.last_took_s.get(node, float("inf")) <= SHORT_S
+
+
+def engaged(connection: Connection) -> set[str]:
+    """Names of the nodes of all crews at work."""
+    query = select(lent.c.node, jobs.c.node).select_from(lent.outerjoin(jobs, jobs.c.job_id == lent.c.job_id))
+    return {name for row in connection.execute(query) for name in row if name is not None}
 
 
 def _waiting(connection: Connection, names: str) -> Iterator[Mapping[str, Any]]:

@@ -23,6 +23,7 @@ from proteinx_pipelines.master.dispatch.answering import answer, deliver_lost
 from proteinx_pipelines.master.dispatch.assigning import Assigner, Choice
 from proteinx_pipelines.master.dispatch.counting import Arrived, Verdict, count
 from proteinx_pipelines.master.dispatch.job_display import JobDisplay
+from proteinx_pipelines.master.dispatch.lending import Lendings, lend
 from proteinx_pipelines.master.dispatch.looks import Looks
 from proteinx_pipelines.master.dispatch.messages import message_id, message_of_job
 from proteinx_pipelines.master.dispatch.node_watch import NodeWatch
@@ -76,6 +77,7 @@ class Dispatcher:
         self.assigner = Assigner(
             self.settings.slots, self.settings.lease_s, has_store=self.settings.node.store is not None
         )
+        self.lendings = Lendings(self.database, self.wire, self.looks, self.watch, self.assigner)
         self.reconnected()
 
     def round(self) -> bool:
@@ -90,6 +92,7 @@ class Dispatcher:
         self.take_cancels()
         if self.is_busy:
             worked = self.pass_on_cancels() or worked
+        self.lendings.look()
         assigned = self.assign()
         if assigned or self.is_busy:  # the Master commits hundreds of times a second while jobs come in
             worked = self.send() or worked or assigned
@@ -224,6 +227,9 @@ class Dispatcher:
         if not choices:
             return False
         self.database.write(lambda connection: _assign(connection, choices))
+        if any(choice.others for choice in choices):
+            self.looks.due.pop("lent", None)
+            self.lendings.look()
         for choice in choices:
             if choice.old_node is not None:
                 self._stop_elsewhere(choice)
@@ -285,7 +291,9 @@ def _assign(connection: Connection, choices: list[Choice]) -> None:
         elif choice.node is None:
             changes.note_blocked(connection, choice.job_id, choice.reason, choice.blocked_by)
         else:
-            changes.assign(connection, choice.job_id, choice.node, reason=choice.reason)
+            token = changes.assign(connection, choice.job_id, choice.node, reason=choice.reason)
+            if token is not None:
+                lend(connection, choice.others, choice.job_id, token)
 
 
 def _was_given_before(connection: Connection, row: Mapping[str, Any]) -> bool:

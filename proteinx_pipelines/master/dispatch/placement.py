@@ -55,6 +55,11 @@ def able(row: Mapping[str, Any], nodes: Sequence[Node]) -> tuple[list[Node], str
     return [], f"no node has all that it needs: {each}"
 
 
+def fitting(row: Mapping[str, Any], nodes: Sequence[Node]) -> list[Node]:
+    """The nodes that lack nothing of what a job needs, whether its data are there or not."""
+    return [node for node in nodes if not list(_misfits(row, node))]
+
+
 def signature(row: Mapping[str, Any]) -> str:
     """Text that is equal for jobs that the same nodes can take."""
     flags = row["flags"]

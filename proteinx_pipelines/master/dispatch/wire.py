@@ -12,6 +12,7 @@ from typing import Any, cast
 import redis
 
 from proteinx_pipelines.contract.keys import HEARTBEATS, NodeKeys, QueueKeys
+from proteinx_pipelines.contract.lending import LENT_FOR_S, Lending
 from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.queue.answers import STATUS_KEPT_S, MasterLine
 from proteinx_pipelines.queue.queue import unavailable_as_our_error
@@ -105,6 +106,17 @@ class Wire:
         """Take a cancel off a node's list: the node is to run the experiment after all."""
         with unavailable_as_our_error("taking back a cancel"):
             self.client.lrem(self._of(node).cancels, 0, experiment_id)
+
+    # ------------------------------------------------------------------ lending
+    def lend(self, node: str, lending: Lending) -> None:
+        """Tell a node that its machine is lent, or go on telling it."""
+        with unavailable_as_our_error("lending a node"):
+            self.client.set(self._of(node).lent, lending.to_json(), ex=LENT_FOR_S)
+
+    def give_back(self, node: str) -> None:
+        """Tell a node that its machine is its own again."""
+        with unavailable_as_our_error("giving a node back"):
+            self.client.delete(self._of(node).lent)
 
     # ------------------------------------------------------------------ nodes
     def names_of_nodes(self) -> set[str]:

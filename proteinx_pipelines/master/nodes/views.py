@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs, lent
 from proteinx_pipelines.master.database.reading import rows
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 from proteinx_pipelines.master.nodes.node import Node
@@ -27,10 +27,14 @@ def node_documents(connection: Connection, nodes: list[Node]) -> list[dict[str, 
     at_work: dict[str, list[dict[str, Any]]] = {}
     for row in rows(connection, query.where(jobs.c.state.in_(ON_A_NODE)).order_by(jobs.c.assigned_at)):
         at_work.setdefault(row.pop("node"), []).append(row)
-    return [_document(node, at_work.get(node.name, [])) for node in nodes]
+    lends = select(lent.c.node, lent.c.job_id, jobs.c.experiment_id).join(
+        jobs, jobs.c.job_id == lent.c.job_id
+    )
+    lends_to = {row.pop("node"): row for row in rows(connection, lends)}
+    return [_document(node, at_work.get(node.name, []), lends_to.get(node.name)) for node in nodes]
 
 
-def _document(node: Node, at_work: list[dict[str, Any]]) -> dict[str, Any]:
+def _document(node: Node, at_work: list[dict[str, Any]], lends_to: dict[str, Any] | None) -> dict[str, Any]:
     heartbeat, capabilities = node.heartbeat or {}, node.capabilities or {}
     running = next((job for job in at_work if job["state"] == "RUNNING"), None)
     return {
@@ -48,5 +52,6 @@ def _document(node: Node, at_work: list[dict[str, Any]]) -> dict[str, Any]:
         "labels": list(capabilities.get("labels", [])),
         "current_job": running,
         "jobs": at_work,
+        "lends_to": lends_to,
         "capabilities": capabilities,
     }

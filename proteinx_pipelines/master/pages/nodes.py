@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection, func, select
 
-from proteinx_pipelines.master.database.job_tables import jobs
+from proteinx_pipelines.master.database.job_tables import jobs, lent
 from proteinx_pipelines.master.database.tables import nodes
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
@@ -42,6 +42,8 @@ def _row(connection: Connection, node: Mapping[str, Any]) -> dict[str, Any]:
     beat, able, load = (node[name] or {} for name in ("heartbeat", "capabilities", "gpu_usage"))
     query = select(jobs.c.job_id, jobs.c.experiment_id, jobs.c.state, jobs.c.stage, jobs.c.progress)
     has = query.where(jobs.c.node == node["name"], jobs.c.state.in_(ON_A_NODE)).order_by(jobs.c.number)
+    lent_to = select(jobs.c.job_id, jobs.c.experiment_id).join(lent, lent.c.job_id == jobs.c.job_id)
+    lends = connection.execute(lent_to.where(lent.c.node == node["name"])).mappings().first()
     return {
         "name": node["name"],
         "state": _state(node, beat),
@@ -66,6 +68,7 @@ def _row(connection: Connection, node: Mapping[str, Any]) -> dict[str, Any]:
             each.get("name") for each in able.get("embedders") or () if each.get("weights") != "absent"
         ],
         "jobs": [dict(row) for row in connection.execute(has).mappings()],
+        "lends": None if lends is None else dict(lends),
     }
 
 

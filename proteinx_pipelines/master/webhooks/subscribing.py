@@ -25,6 +25,8 @@ EVENTS = (
     "node.lost",
     "node.back",
     "node.drained",
+    "node.lent",
+    "node.returned",
     "node.undrained",
     "queue.paused",
     "queue.resumed",

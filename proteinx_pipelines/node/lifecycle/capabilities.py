@@ -19,6 +19,7 @@ from proteinx_pipelines.plugins import load_plugins
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.embedding.esm2_weights import cached_weights_path
 from proteinx_pipelines.stages.known_names import known_here
+from proteinx_pipelines.stages.train.meeting import is_lent_by_hand
 
 log = logging.getLogger(__name__)
 MOST_SOURCES = 1000
@@ -47,6 +48,8 @@ def capabilities_of(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities:
         sources=_sources(settings.database_path),
         stores=() if settings.store is None else (settings.store,),
         labels=settings.labels,
+        meeting=None if is_lent_by_hand() else settings.meeting,
+        is_lent_by_hand=is_lent_by_hand(),
         max_timeout_s=settings.max_timeout_s,
         max_memory_gb=settings.max_memory_gb,
         max_data_gb=settings.max_data_gb,

@@ -17,6 +17,7 @@ from proteinx_pipelines.node.health.journal import count_in_background
 from proteinx_pipelines.node.health.metrics_server import serve_metrics
 from proteinx_pipelines.node.lifecycle.capabilities import publishable_capabilities
 from proteinx_pipelines.node.lifecycle.disk_reserve import keep_reserve
+from proteinx_pipelines.node.lifecycle.lender import Lender
 from proteinx_pipelines.node.lifecycle.reconciler import Reconciler
 from proteinx_pipelines.node.lifecycle.runs import Runs
 from proteinx_pipelines.node.lifecycle.sending import send_in_background
@@ -39,6 +40,8 @@ COMPARE_S = 5.0
 """Seconds between two checks that Redis still has the delivered results."""
 FORGET_S = 6 * 3600.0
 """Seconds between two removals of old markers of deliveries."""
+LENDER_END_S = 5.0
+"""Seconds for the end of the ranks that this machine lends."""
 TROUBLED_S = 2.0
 """Seconds between two tries while Redis does not answer or the disk is full."""
 
@@ -55,6 +58,7 @@ class Agent:
     def __post_init__(self) -> None:
         self.stopper = Stopper(self.settings, self.state, self.runs)
         self.reconciler = Reconciler(self.settings, self.state, self.runs)
+        self.lender = Lender(self.settings)
         self._beat_at = 0.0
         self._sign_at = 0.0
         self._compare_at = 0.0
@@ -70,6 +74,8 @@ class Agent:
         tell_in_background(self.settings, self.stopping)
         count_in_background(self.settings, self.state, self.stopping)
         serve_metrics(self.settings, self.stopping)
+        lender = threading.Thread(target=self.lender.run, args=(self.stopping,), name="lender", daemon=True)
+        lender.start()
         while not self.stopping.is_set():
             # Without Redis the time limits and the reconciler go on; with a full disk, heartbeats do.
             for work in (self._talk, self._watch):
@@ -81,6 +87,7 @@ class Agent:
                     self.stopping.wait(TROUBLED_S)
             self.stopping.wait(ROUND_S)
         self._say_goodbye()
+        lender.join(LENDER_END_S)
 
     def _talk(self) -> None:
         """Do the work that needs Redis. A key of the wrong type blocks its own purpose and nothing else."""
@@ -152,7 +159,7 @@ class Agent:
             node=self.settings.node_name,
             time=timestamp(),
             worker_pid=pid_of(self.settings, "worker"),
-            state="idle" if running is None else "busy",
+            state="idle" if running is None and self.lender.lending is None else "busy",
             experiment_id=running.experiment_id if running else None,
             generation=running.generation if running else None,
             stage=running.stage if running else None,

@@ -194,7 +194,10 @@ class Checkpoints(Checkpoint):
             return
         self._saved_step = trainer.global_step
         name = f"epoch{epoch:04d}.ckpt"
-        self._kept[name] = [_validation(module).get("val/loss", float("inf")), -epoch]
+        found = {**self._kept, name: [_validation(module).get("val/loss", float("inf")), -epoch]}
+        # As the first rank says: another machine has not its files, so it would keep others, and ranks that save
+        # different checkpoints wait for one another without end.
+        self._kept = trainer.strategy.broadcast(found)
         ranking = sorted(self._kept, key=lambda kept: self._kept[kept])
         dropped = ranking[self._flags.keep_checkpoints :]
         for worse in dropped:

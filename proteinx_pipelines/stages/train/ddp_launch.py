@@ -79,7 +79,7 @@ def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: Expe
         Stopped: the monitor ended the training.
         WorkerLost: a child ended without a report; its last lines are in the message.
     """
-    n_nodes = int(job.flags.trainer.arguments().get("num_nodes", 1))
+    n_nodes = job.flags.trainer.n_machines()
     with contextlib.ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(dir=directory.root, prefix=".train-"))
         folder, path = Path(name), directory.processes_log
@@ -92,7 +92,11 @@ def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: Expe
             if job.checkpoint is not None:
                 shutil.copyfile(job.checkpoint, folder / START_FILE)
             meeting = stack.enter_context(open_meeting(place, n_nodes))
-            meeting.gather(folder, lambda: monitor.progress(0, 1, "waiting for the other machines"))
+            meeting.gather(
+                folder,
+                directory.experiment_id,
+                lambda: monitor.progress(0, 1, "waiting for the other machines"),
+            )
             environment, check = place.environment(0), meeting.refuse_lost
         with running(spec, environment) as process, _relayed(process, path):
             _listen(process, monitor, check)

@@ -16,6 +16,7 @@ from typing import IO, Any
 from proteinx_pipelines.experiment_dir.files import json_ready, write_bytes, write_json
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.train.ddp_launch import ERROR_PREFIX, RESULT_FILE, WEIGHTS_FILE
+from proteinx_pipelines.stages.train.meeting import address_towards
 from proteinx_pipelines.stages.train.processes import die_with_parent
 
 _PROGRESS_INTERVAL_S = 0.2
@@ -108,17 +109,10 @@ def _take_output() -> IO[str]:
 
 def _choose_interface() -> None:
     """Make gloo use the interface towards the first rank: the host's own name may not resolve, as in a container."""
-    import socket
-
     import psutil
 
-    address = os.environ.get("MASTER_ADDR", "127.0.0.1")
-    try:
-        family, _, _, _, place = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect(place)  # sends nothing
-            own = probe.getsockname()[0]
-    except OSError:
+    own = address_towards(os.environ.get("MASTER_ADDR", "127.0.0.1"))
+    if own is None:
         return  # torch will say what is wrong with the address
     for name, addresses in psutil.net_if_addrs().items():
         if any(each.address.partition("%")[0] == own for each in addresses):

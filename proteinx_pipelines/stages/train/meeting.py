@@ -15,6 +15,7 @@ Source: https://docs.pytorch.org/docs/stable/distributed.html, "TCPStore".
 import json
 import os
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from typing import Any
 from proteinx_pipelines.errors import BackendError, FlagError, WorkerLost
 
 ADDRESS, PORT = "MASTER_ADDR", "MASTER_PORT"
+ARRANGED = "PROTEINX_MEETING"
+"""Variable of a node whose Master lends the machines; `MASTER_ADDR` and `MASTER_PORT` go before it."""
 WAIT_S = 120.0
 """Seconds to wait for the other machines before the attempt is given up."""
 _ANSWER_S = 30.0
@@ -54,6 +57,14 @@ class Place:
             raise ValueError(f"{text!r}: host:port is expected, such as 10.0.0.7:29500")
         return cls(host.strip("[]"), int(port))
 
+    def is_open(self) -> bool:
+        """True if something listens there."""
+        try:
+            with socket.create_connection((self.host, self.port), timeout=_ANSWER_S):
+                return True
+        except OSError:
+            return False
+
     def environment(self, rank: int) -> dict[str, str]:
         """Variables for the ranks of one machine."""
         return {ADDRESS: self.host, PORT: str(self.port + 1), "NODE_RANK": str(rank)}
@@ -65,16 +76,33 @@ def arranged_place(n_nodes: int) -> Place:
     Raises:
         FlagError: it names none; the message says what to set.
     """
-    host, port = os.environ.get(ADDRESS), os.environ.get(PORT)
+    arranged = os.environ.get(ARRANGED)
+    by_hand = f"{os.environ.get(ADDRESS) or ''}:{os.environ.get(PORT) or ''}"
     try:
-        return Place.of(f"{host or ''}:{port or ''}")
+        return Place.of(arranged if arranged and not is_lent_by_hand() else by_hand)
     except ValueError as error:
         text = (
-            f"`trainer.num_nodes` is {n_nodes}, and no meeting is arranged on this node: set {ADDRESS} (an address of "
-            f"it that the others reach) and {PORT}, and start `proteinx rank --address HOST:PORT` on {n_nodes - 1} "
-            "other machines; or leave `trainer.num_nodes` out"
+            f"`trainer.num_nodes` is {n_nodes}, and no meeting is arranged on this node: send it to a Master with "
+            f"{n_nodes} nodes; or set {ADDRESS} (an address of it that the others reach) and {PORT}, and start "
+            f"`proteinx rank --address HOST:PORT` on {n_nodes - 1} other machines; or leave `trainer.num_nodes` out"
         )
         raise FlagError([text]) from error
+
+
+def is_lent_by_hand() -> bool:
+    """True if the environment names a meeting as users of torch do: then people lend machines, and no Master does."""
+    return bool(os.environ.get(ADDRESS) and os.environ.get(PORT))
+
+
+def address_towards(host: str) -> str | None:
+    """The address of this machine from which it reaches another; None where there is no way. Sends nothing."""
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(place)
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
 
 
 class Meeting:
@@ -83,8 +111,13 @@ class Meeting:
     def __init__(self, store: Any, place: Place, n_nodes: int) -> None:
         self._store, self.place, self._n_nodes = store, place, n_nodes
 
-    def gather(self, folder: Path, alive: Callable[[], None]) -> None:
+    def gather(self, folder: Path, experiment_id: str, alive: Callable[[], None]) -> None:
         """Leave the job of a folder, and wait until all machines have it.
+
+        Args:
+            folder: of `write_job`.
+            experiment_id: of the training, for machines that are lent to one experiment.
+            alive: called while it waits.
 
         Raises:
             BackendError: too few came, or one has other versions.
@@ -97,7 +130,9 @@ class Meeting:
             for piece_number, piece in enumerate(pieces):
                 self._store.set(f"file/{number}/{piece_number}", piece)
             listed.append([name, len(pieces)])
-        document = {"id": secrets.token_hex(8), "n_nodes": self._n_nodes, "files": listed}
+        document = {
+            "id": secrets.token_hex(8), "experiment_id": experiment_id, "n_nodes": self._n_nodes, "files": listed,
+        }  # fmt: skip
         self._store.set("job", json.dumps(document))
         came = self._came(alive)
         ours = _versions()
@@ -119,7 +154,8 @@ class Meeting:
                 n = sum(self._store.check([f"here/{rank}"]) for rank in ranks)
                 raise BackendError(
                     f"Of the {self._n_nodes - 1} other machines of this training, {n} came within {WAIT_S:.0f} s. "
-                    f"Start `proteinx rank --address {self.place.host}:{self.place.port}` on them."
+                    f"Start `proteinx rank --address {self.place.host}:{self.place.port}` on them, or see in "
+                    "`logs/lending.log` of the nodes that the Master lends why they do not reach it."
                 )
             time.sleep(0.2)
         return [json.loads(self._store.get(f"here/{rank}")) for rank in ranks]
@@ -193,13 +229,14 @@ class Invitation:
             return  # it knows, or is gone itself
 
 
-def ask(place: Place, folder: Path, known: str) -> Invitation | None:
+def ask(place: Place, folder: Path, known: str, experiment_id: str | None = None) -> Invitation | None:
     """Ask for a part of a training.
 
     Args:
         place: where.
         folder: receives the files of the job.
         known: id of the job that this machine had last; it is not taken again.
+        experiment_id: the only one whose trainings are taken; None: any.
 
     Returns:
         None where there is no training, or it needs no further machine.
@@ -207,6 +244,8 @@ def ask(place: Place, folder: Path, known: str) -> Invitation | None:
     Raises:
         BackendError: the node refused this machine; the message says why.
     """
+    if not place.is_open():  # asked without torch, which would log every try of an hour
+        return None
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     try:
@@ -218,7 +257,7 @@ def ask(place: Place, folder: Path, known: str) -> Invitation | None:
             timeout=timedelta(seconds=_ANSWER_S),
         )
         job: Mapping[str, Any] = json.loads(store.get("job"))
-        if job["id"] == known:
+        if job["id"] == known or experiment_id not in (None, job["experiment_id"]):
             return None
         rank = int(store.add("came", 1))
         if rank >= int(job["n_nodes"]):

@@ -13,7 +13,7 @@ import redis
 from sqlalchemy import select
 
 from proteinx_pipelines.contract.keys import QueueKeys
-from proteinx_pipelines.master.database.job_tables import dispatches, jobs
+from proteinx_pipelines.master.database.job_tables import dispatches, jobs, lent
 from proteinx_pipelines.master.database.tables import events, nodes
 from proteinx_pipelines.master.dispatch.claiming import Claimer
 from proteinx_pipelines.master.dispatch.dispatcher import Dispatcher
@@ -47,7 +47,7 @@ class World:
         self.client.flushall()
         self.nodes.clear()
         self.master.database.write(
-            lambda c: [c.execute(table.delete()).rowcount for table in (jobs, dispatches, nodes)]
+            lambda c: [c.execute(table.delete()).rowcount for table in (jobs, dispatches, lent, nodes)]
         )
         self.restart()
 

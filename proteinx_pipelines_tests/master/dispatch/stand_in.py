@@ -22,6 +22,8 @@ class StandIn:
     labels: tuple[str, ...] = ()
     stores: tuple[str, ...] = ()
     embedders: dict[str, str] = field(default_factory=lambda: {"onehot": "none"})
+    more: dict[str, Any] = field(default_factory=dict)
+    """Further capabilities."""
     claimed: list[bytes] = field(default_factory=list)
     decided: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -37,7 +39,7 @@ class StandIn:
             "node": self.name, "time": timestamp(), "models": MODELS, "metrics": METRICS, "labels": self.labels,
             "stores": self.stores,
             "embedders": [{"name": name, "weights": weights} for name, weights in self.embedders.items()],
-            "memory_total_bytes": 16_000_000_000, "cpu_count": 4,
+            "memory_total_bytes": 16_000_000_000, "cpu_count": 4, **self.more,
         }  # fmt: skip
         heartbeat = {"node": self.name, "time": timestamp(), "state": "idle", "queue": self.keys.messages}
         keys, life = NodeKeys(self.name), int(alive_for_s * 1000)
@@ -63,6 +65,11 @@ class StandIn:
             return None
         self.tell(message, "accepted", state="PENDING", generation=1, attempt=1)
         return message
+
+    def lent(self) -> dict[str, Any] | None:
+        """What the Master has lent this machine to."""
+        raw: Any = self.client.get(self.keys.lent)
+        return None if raw is None else json.loads(raw)
 
     def cancels(self) -> list[str]:
         return [raw.decode() for raw in self.client.lrange(self.keys.cancels, 0, -1)]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import billiard
 import building
@@ -17,7 +19,9 @@ import psutil
 import pytest
 
 from proteinx_pipelines.errors import Cancelled, TrainingDiverged, WorkerLost
+from proteinx_pipelines.flags.train import TrainFlags
 from proteinx_pipelines.stages.train import ddp_launch
+from proteinx_pipelines.stages.train.callbacks import Checkpoints
 from proteinx_pipelines.stages.train.export import load_model
 from proteinx_pipelines.stages.train.processes import may_have_children
 
@@ -76,6 +80,43 @@ def test_the_daemon_flag_is_back_afterwards(library):
         assert process.daemon
     finally:
         del process._config["daemon"]
+
+
+class Rank:
+    """A rank that is told what the first one says, and notes which checkpoints it takes part in."""
+
+    fast_dev_run, global_step = False, 9
+
+    def __init__(self, said=None):
+        self.said, self.saved, self.removed, self.strategy = said, [], [], self
+
+    def broadcast(self, value):
+        return value if self.said is None else self.said
+
+    def save_checkpoint(self, path):
+        self.saved.append(path.name)
+
+    def remove_checkpoint(self, path):
+        self.removed.append(path.name)
+
+
+def test_a_rank_without_the_files_saves_the_checkpoints_that_the_first_rank_does(tmp_path):
+    """A continued training on two machines hung at its first worse epoch: each rank chose by the files it saw."""
+    flags, before = TrainFlags(keep_checkpoints=2), {"epoch0000.ckpt": [0.1, 0], "epoch0001.ckpt": [0.2, -1]}
+    module = SimpleNamespace(validation={"val/loss": 0.3})
+    for name in before:
+        (tmp_path / name).touch()
+    saved = {}
+    for folder, said in ((tmp_path, None), (tmp_path / "elsewhere", {**before, "epoch0002.ckpt": [0.3, -2]})):
+        kept, rank = Checkpoints(folder, flags), Rank(said)
+        kept.load_state_dict({"kept": before, "saved_step": 6})
+        with mock.patch(
+            "proteinx_pipelines.stages.train.callbacks._validation", lambda each: each.validation
+        ):
+            kept._save(rank, module, 2)
+        saved[said is None] = rank.saved, rank.removed, kept.state_dict()
+    assert saved[True] == saved[False]
+    assert saved[True][0] == ["last.ckpt"]
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 // The stream of events: one connection a page, closed while nobody looks, healed by itself, its loss said at the top.
 
 // Every event that the Master records: a stream tells only those that are asked for by name.
-const NAMES = ["job.created", "job.state", "job.cancelling", "job.moved", "job.progress", "job.deleted", "job.restored", "job.late_result", "node.joined", "node.back", "node.lost", "node.drained", "node.undrained", "queue.paused", "queue.resumed", "dataset.created", "dataset.removed", "model.alias", "group.created", "unit.submitted"];
+const NAMES = ["job.created", "job.state", "job.cancelling", "job.moved", "job.progress", "job.deleted", "job.restored", "job.late_result", "node.joined", "node.back", "node.lost", "node.drained", "node.undrained", "node.lent", "node.returned", "queue.paused", "queue.resumed", "dataset.created", "dataset.removed", "model.alias", "group.created", "unit.submitted"];
 const SAID_AFTER_MS = 1500;
 const LONGEST_WAIT_MS = 15_000;
 
