@@ -18,7 +18,6 @@ from proteinx_pipelines.client.http_link import (
     refusal,
     request_options,
 )
-from proteinx_pipelines.client.queue_client import QueueClient
 from proteinx_pipelines.client.steps import TRIES, Asking, Paging, Pause, R, Steps
 from proteinx_pipelines.client.tracking import Tracking
 from proteinx_pipelines.contract.job import JobDocument
@@ -45,6 +44,8 @@ class Client:
         """Choose by the address: a Master's, or a queue's."""
         found = url or os.environ.get("PROTEINX_MASTER") or os.environ.get("REDIS_URL") or ""
         if found.startswith(("redis://", "rediss://", "unix://")):
+            from proteinx_pipelines.client.queue_client import QueueClient
+
             options.pop("token", None)  # a queue has its password in its address
             return QueueClient(found, **options)
         return super().__new__(cls)
