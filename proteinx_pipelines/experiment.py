@@ -157,11 +157,18 @@ class Experiment:
     def predict(self, variants: "Sequence[str]", source: str | None = None) -> "pd.DataFrame":
         """Predict mutants or sequences with the model of all labelled rows; one row each, in the order given.
 
-        Columns: `mutant`, `sequence`, `prediction`, `deviation`, `low`, `high`, `p_better_than_wild_type`,
-        `p_better_than_best`, `mut_num`, `new_positions`, `nearest`, `remarks`.
+        Args:
+            variants: mutants in the source's numbering (`A24C:D40G`), or whole sequences.
+            source: the one that they are variants of, where the experiment has several.
+
+        Returns:
+            Columns `mutant`, `sequence`, `prediction`, `deviation`, `low`, `high` (95 % interval; all four in the
+            unit of the target), `p_better_than_wild_type`, `p_better_than_best`, `mut_num`, `new_positions`,
+            `nearest`, `remarks`.
 
         Raises:
             BadVariants: a variant cannot be read or does not fit; the first of them are named.
+            MissingArtifact: the experiment has not finished its training.
         """
         from proteinx_pipelines.execution.designing import Asked, predict
 
@@ -172,13 +179,22 @@ class Experiment:
         return frame
 
     def propose(self, n: int = 96, library: str = "singles", **design: Any) -> "pd.DataFrame":
-        """Propose variants to make next, best first; `design` are further flags of `design.*` (`acquisition="ucb"`).
+        """Propose variants to make next, best first.
 
         Flags of the experiment's own design do not hold here; those that nothing reads beside the others are named in
         a warning, and so is what there is less of than was asked for.
 
+        Args:
+            n: number of variants.
+            library: those to choose from, `design.library`: `singles`, `doubles`, `recombine`, ...
+            design: further flags of `design.*`, such as `acquisition="ucb"`.
+
+        Returns:
+            At most `n` rows with the columns of `predict`, and `rank`, `well`, `acquisition`, `stability`, `reason`.
+
         Raises:
-            FlagError: a flag has an unusable value. EmptySelection: no variant is left to propose.
+            FlagError: a flag has an unusable value.
+            EmptySelection: no variant is left to propose.
         """
         from proteinx_pipelines.execution.designing import design_flags, propose
         from proteinx_pipelines.flags.design_reading import design_in_words, unread_of_design
@@ -226,7 +242,7 @@ class Experiment:
 
     @cached_property
     def embedding(self) -> Embedding:
-        """Vectors (or one-hot tokens) of the N variants, memory-mapped; `dense(rows)` gives floats."""
+        """Vectors (or one-hot tokens) of the N variants, memory-mapped; `dense(rows)` gives float32 [rows, D]."""
         return self._record("embedding", Embedding)
 
     @cached_property
@@ -241,7 +257,7 @@ class Experiment:
 
     @cached_property
     def training(self) -> Training:
-        """The record of the training."""
+        """The record of the training: models, folds, epochs, what was chosen on left-out rows."""
         return self._record("train", Training)
 
     @cached_property

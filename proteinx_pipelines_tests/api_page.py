@@ -3,6 +3,7 @@
 python -m proteinx_pipelines_tests.api_page > docs/api.md
 """
 
+import ast
 import inspect
 import re
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 import proteinx_pipelines
 from proteinx_pipelines import PROMISED
 
+_WIDTH = 84
+"""Longest line of a signature."""
 _INTRODUCTION = """\
 # Python
 
@@ -23,7 +26,8 @@ A script or a notebook does with a few functions what the commands do, and gets 
 from proteinx_pipelines import import_file, open_experiment, run_experiment
 
 import_file("my_assay.csv")
-experiment = run_experiment("first", {"data.source": "my_assay", "model.name": "ridge"})
+flags = {"data.source": "my_assay", "model.name": "ridge"}
+experiment = run_experiment("first", flags)
 print(experiment.summary["test/spearman"])
 experiment.predictions.head()
 open_experiment("first").report_path
@@ -54,7 +58,7 @@ def _entry(name: str) -> str:
         if member.startswith("_"):
             continue
         if isinstance(value, property | cached_property):
-            text += f"\n- `.{member}`: {_first_line(value)}"
+            text += f"\n- `.{member}` (`{_kind(value)}`): {_first_line(value)}"
         elif inspect.isfunction(value):
             text += f"\n\n### `{name}.{member}`\n\n" + _block(f"{member}{_signature(value)}", value.__doc__)
     return text.rstrip() + "\n"
@@ -65,6 +69,12 @@ def _first_line(value: Any) -> str:
     return " ".join(str(inspect.getdoc(documented)).split("\n\n")[0].split())
 
 
+def _kind(value: Any) -> str:
+    """What a property returns, as it is written."""
+    documented = value.func if isinstance(value, cached_property) else value.fget
+    return _signature(documented).rpartition("-> ")[2]
+
+
 def _signature(called: Any) -> str:
     text = str(inspect.signature(called))
     text = re.sub(r"proteinx_pipelines\.(\w+\.)*|collections\.abc\.|pathlib\.|typing\.", "", text)
@@ -72,8 +82,32 @@ def _signature(called: Any) -> str:
 
 
 def _block(signature: str, docstring: str | None) -> str:
-    text = inspect.cleandoc(docstring or "")
+    text, signature = inspect.cleandoc(docstring or ""), _wrapped(signature)
     return f"```python\n{signature}\n```\n\n```text\n{text}\n```\n"
+
+
+def _wrapped(signature: str) -> str:
+    """A long signature with a line for each parameter, as a formatter would write it."""
+    if len(signature) <= _WIDTH:
+        return signature
+    definition = ast.parse(f"def {signature}: ...").body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    given, parts = definition.args, []
+    defaults: list[ast.expr | None] = [None] * (len(given.args) - len(given.defaults)) + list(given.defaults)
+    parts += [_parameter(each, value) for each, value in zip(given.args, defaults, strict=True)]
+    if given.vararg or given.kwonlyargs:
+        parts.append(f"*{_parameter(given.vararg)}" if given.vararg else "*")
+    parts += [
+        _parameter(each, value) for each, value in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    ]
+    parts += [f"**{_parameter(given.kwarg)}"] if given.kwarg else []
+    end = f" -> {ast.unparse(definition.returns)}" if definition.returns else ""
+    return f"{definition.name}(\n" + "".join(f"    {each},\n" for each in parts) + f"){end}"
+
+
+def _parameter(given: ast.arg, default: ast.expr | None = None) -> str:
+    text = ast.unparse(given)
+    return f"{text} = {ast.unparse(default)}" if default else text
 
 
 if __name__ == "__main__":

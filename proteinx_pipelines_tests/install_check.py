@@ -3,9 +3,12 @@
     python -m proteinx_pipelines_tests.install_check wheel
     python -m proteinx_pipelines_tests.install_check extras [EXTRA...]
 
-`wheel`: in an empty environment the wheel in `dist/` runs `proteinx demo` and `proteinx docs`. `extras`: each extra is
-resolved in an empty environment, where every version has to be the pinned one; then it is installed beside the base,
-what needs it is used, and what it brought is removed again. Takes minutes and gigabytes below the temporary folder.
+Both install the wheel in `dist/` into an empty environment, where every version has to be the pinned one.
+
+- `wheel`: runs `proteinx demo` and `proteinx docs` there.
+- `extras`: installs each extra beside it, in pinned versions too, tries its use, and removes what it has brought.
+
+Takes minutes and gigabytes below the temporary folder.
 """
 
 import json
@@ -14,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -100,6 +103,7 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="proteinx-install-") as name:
         base = Environment(Path(name) / "base")
         base.pip("install", "--quiet", "--no-compile", "-c", CONSTRAINTS, wheels[-1])
+        refuse_unpinned("The wheel", base.packages())
         say(f"{wheels[-1].name}: {len(base.packages())} packages")
         if arguments[:1] == ["wheel"]:
             check_wheel(base, Path(name))
@@ -120,23 +124,18 @@ def check_wheel(base: Environment, folder: Path) -> None:
 
 
 def check_extra(base: Environment, extra: str, wheel: Path, folder: Path) -> None:
-    """Resolve an extra in an empty environment, install it beside the base, use it, remove what it brought."""
-    wanted = f"proteinx-infra[{extra}] @ {wheel.as_uri()}"
+    """Install an extra beside the base, use it, remove what it brought.
+
+    The constraints hold every version, so what differs from an empty environment can only be a package without one.
+    """
     built = ("--no-build-isolation",) if extra in BUILT_HERE else ()
-    if not built:  # such a package cannot even tell its dependencies where PyTorch is not installed
-        report = folder / f"{extra}.json"
-        empty = Environment(folder / f"empty-{extra}")
-        empty.pip("install", "--quiet", "--dry-run", "--report", report, "-c", CONSTRAINTS, wanted)
-        chosen = json.loads(report.read_text(encoding="utf-8"))["install"]
-        others = unpinned((each["metadata"]["name"], each["metadata"]["version"]) for each in chosen)
-        if others:
-            raise SystemExit(f"[{extra}] installs what constraints.txt does not name: {', '.join(others)}")
     before = base.packages()
+    wanted = f"proteinx-infra[{extra}] @ {wheel.as_uri()}"
     base.pip("install", "--quiet", "--no-compile", *built, "-c", CONSTRAINTS, wanted)
     after = base.packages()
-    others = unpinned((name, version) for name, version in after.items() if before.get(name) != version)
-    if others:
-        raise SystemExit(f"[{extra}] installs what constraints.txt does not name: {', '.join(others)}")
+    refuse_unpinned(
+        f"[{extra}]", {name: version for name, version in after.items() if before.get(name) != version}
+    )
     base.pip("check")
     base.run("python", "-c", USES[extra], folder=folder)
     brought = sorted(set(after) - set(before))
@@ -151,18 +150,24 @@ def extras() -> list[str]:
     return list(tomllib.loads(text)["project"]["optional-dependencies"])
 
 
-def unpinned(chosen: Iterable[tuple[str, str]]) -> list[str]:
-    """Packages in a version that `constraints.txt` does not name, ours aside."""
+def refuse_unpinned(what: str, chosen: Mapping[str, str]) -> None:
+    """End where a package has a version that `constraints.txt` does not name, ours aside.
+
+    Raises:
+        SystemExit: it has; with the names and versions.
+    """
     lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
     versions = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
     ours_and_pip = {"proteinx-infra", "pip", "setuptools"}
-    return [
+    others = [
         f"{name} {version}"
-        for name, version in chosen
+        for name, version in chosen.items()
         if canonicalize_name(name) not in ours_and_pip
         and versions.get(canonicalize_name(name)) != version.partition("+")[0]
     ]
+    if others:
+        raise SystemExit(f"{what} installs what constraints.txt does not name: {', '.join(others)}")
 
 
 def say(text: str) -> None:

@@ -149,11 +149,14 @@ def command_page() -> str:
 
     from proteinx_pipelines.cli.main import main
 
-    os.environ["COLUMNS"] = "100"
+    width = 84  # what a page of the site shows without scrolling
+    os.environ["COLUMNS"] = str(width)
     parts = ["# Command line\n", "Every command explains itself: this is what `--help` prints.\n"]
 
     def add(command: click.Command, name: str, parent: click.Context | None) -> None:
-        context = click.Context(command, info_name=name.rsplit(" ", 1)[-1], parent=parent, terminal_width=100)
+        context = click.Context(
+            command, info_name=name.rsplit(" ", 1)[-1], parent=parent, terminal_width=width
+        )
         parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
         if isinstance(command, click.Group):
             for each in command.list_commands(context):

@@ -18,8 +18,33 @@ for the addresses that it reaches. It knows the documents (`contract`) and nothi
     queue_client.py   the client of a queue
 """
 
-from proteinx_pipelines.client.async_client import AsyncClient as AsyncClient
-from proteinx_pipelines.client.client import Client as Client
-from proteinx_pipelines.client.queue_client import NodeView as NodeView
-from proteinx_pipelines.client.queue_client import QueueClient as QueueClient
-from proteinx_pipelines.client.queue_client import Submission as Submission
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.client.async_client import AsyncClient as AsyncClient
+    from proteinx_pipelines.client.client import Client as Client
+    from proteinx_pipelines.client.queue_client import NodeView as NodeView
+    from proteinx_pipelines.client.queue_client import QueueClient as QueueClient
+    from proteinx_pipelines.client.queue_client import Submission as Submission
+
+_PLACES = {
+    "AsyncClient": "async_client",
+    "Client": "client",
+    "NodeView": "queue_client",
+    "QueueClient": "queue_client",
+    "Submission": "queue_client",
+}
+__all__ = ["AsyncClient", "Client", "NodeView", "QueueClient", "Submission"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: few commands need a client, and asyncio is a tenth of what they start with.
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

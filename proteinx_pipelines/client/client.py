@@ -18,7 +18,6 @@ from proteinx_pipelines.client.http_link import (
     refusal,
     request_options,
 )
-from proteinx_pipelines.client.queue_client import QueueClient
 from proteinx_pipelines.client.steps import TRIES, Asking, Paging, Pause, R, Steps
 from proteinx_pipelines.client.tracking import Tracking
 from proteinx_pipelines.contract.job import JobDocument
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
 
 class Client:
     """Client of a Master. A `redis://` address gives a `QueueClient`, which needs no Master.
+
+    Every method asks again while the Master cannot answer, `tries` times, and then raises `MasterUnavailable`; an
+    answer that is an error raises `MasterRefused`, with the Master's `code`. A method names the errors beyond these.
 
     Args:
         url: address of the Master, `http://...`; PROTEINX_MASTER when None, else REDIS_URL.
@@ -45,6 +47,8 @@ class Client:
         """Choose by the address: a Master's, or a queue's."""
         found = url or os.environ.get("PROTEINX_MASTER") or os.environ.get("REDIS_URL") or ""
         if found.startswith(("redis://", "rediss://", "unix://")):
+            from proteinx_pipelines.client.queue_client import QueueClient
+
             options.pop("token", None)  # a queue has its password in its address
             return QueueClient(found, **options)
         return super().__new__(cls)
@@ -106,7 +110,11 @@ class Client:
         )  # fmt: skip
 
     def submit_many(self, requests: Sequence[Mapping[str, Any]]) -> list[JobDocument]:
-        """Create all of several jobs, or none; each is `{"flags": ..., ...}`, with the arguments of `submit`."""
+        """Create all of several jobs, or none; each is `{"flags": ..., ...}`, with the arguments of `submit`.
+
+        Raises:
+            MasterRefused: one of them has problems; no job was created.
+        """
         return self.ask(calls.submit_many(requests))
 
     def job(self, job: Job) -> JobDocument:
@@ -169,7 +177,15 @@ class Client:
         after: Job | None = None,
         held: bool | None = None,
     ) -> JobDocument:
-        """Change the priority, the place or the hold of a job that no node has yet."""
+        """Change the priority, the place or the hold of a job that no node has yet.
+
+        Args:
+            job: the job, or its id.
+            priority: -100 to 100; higher goes first.
+            before: the job that it goes in front of.
+            after: the job that it goes behind.
+            held: True to wait until it is released.
+        """
         beside = {
             name: id_of(each) for name, each in (("before", before), ("after", after)) if each is not None
         }
@@ -209,7 +225,13 @@ class Client:
 
     # ------------------------------------------------------------------ data, models, files, logs
     def upload(self, file: Path | str, name: str | None = None, **query: Any) -> dict[str, Any]:
-        """Upload a data set; the answer says what was understood of it. A job takes it as `dataset=NAME`."""
+        """Upload a data set; the answer says what was understood of it. A job takes it as `dataset=NAME`.
+
+        Args:
+            file: in any form that `proteinx db import` reads.
+            name: of the data set; the file's own without its ending when None.
+            query: options of `POST /api/datasets`, such as `offset`.
+        """
         return self.ask(calls.upload(Path(file), name, **query))
 
     def datasets(self) -> list[dict[str, Any]]:
@@ -241,7 +263,13 @@ class Client:
         return self.ask(calls.items(f"/api/jobs/{id_of(job)}/artifacts"))
 
     def download(self, job: Job, path: str, to: Path | str) -> Path:
-        """Save a file of a job; a folder takes it under its own name."""
+        """Save a file of a job, and return where it is.
+
+        Args:
+            job: the job, or its id.
+            path: of the file, as `artifacts` lists it.
+            to: a file, or a folder that takes it under its own name.
+        """
         target = Path(to) / Path(path).name if Path(to).is_dir() else Path(to)
         partial = target.with_name(f"{target.name}.part")
         with self._client.stream("GET", calls.artifact_path(job, path)) as answer:
@@ -254,7 +282,14 @@ class Client:
         return partial.replace(target)
 
     def part_of(self, job: Job, path: str, offset: int, most: int) -> tuple[bytes, int]:
-        """At most so many bytes of a file of a job, and the size of the whole file."""
+        """Part of a file of a job: its bytes, and the size of the whole file.
+
+        Args:
+            job: the job, or its id.
+            path: of the file, as `artifacts` lists it.
+            offset: first byte of the part.
+            most: largest number of bytes; fewer at the end of the file.
+        """
         headers = {"Range": f"bytes={offset}-{offset + most - 1}"}
         with self._client.stream("GET", calls.artifact_path(job, path), headers=headers) as answer:
             answer.read()

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, insert, literal, update
 
 from proteinx_pipelines.clock import timestamp, timestamp_before
-from proteinx_pipelines.contract.result import AGAIN_S
 from proteinx_pipelines.ledger.engine import dialect_of, new_id, transaction
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.queries import Queries
@@ -181,6 +180,8 @@ def note_decided(connection: Connection, raw: bytes) -> None:
 
 def _want_again(connection: Connection, result_id: str) -> None:
     """Ask for one more copy, unless a delivery after a loss in Redis already answered the message (see `AGAIN_S`)."""
+    from proteinx_pipelines.contract.result import AGAIN_S  # documents: whoever reads a history needs none
+
     answered = and_(outbox.c.wanted < outbox.c.delivered, outbox.c.delivered_at >= timestamp_before(AGAIN_S))
     wanted = case((answered, outbox.c.wanted + 1), else_=_larger(outbox.c.wanted, outbox.c.delivered) + 1)
     connection.execute(update(outbox).where(outbox.c.result_id == result_id).values(wanted=wanted))

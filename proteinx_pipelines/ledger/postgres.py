@@ -7,7 +7,6 @@ in it are unchanged when it commits.
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
-from sqlalchemy.dialects import postgresql
 
 from proteinx_pipelines.errors import BackendError
 
@@ -58,6 +57,8 @@ def set_version(connection: Connection, number: int) -> None:
 
 def insert_new(table: Table) -> Any:
     """An INSERT that does nothing where the row exists already."""
+    from sqlalchemy.dialects import postgresql  # a history in a file, the rule, does without
+
     return postgresql.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 

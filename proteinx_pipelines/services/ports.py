@@ -2,28 +2,29 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from proteinx_pipelines.contract.report import Report
-from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.ledger.generation import Generation
-from proteinx_pipelines.pipeline.entries import StageEntry
-from proteinx_pipelines.pipeline.plan import Plan
+if TYPE_CHECKING:
+    from proteinx_pipelines.contract.report import Report
+    from proteinx_pipelines.flags.tree import ExperimentFlags
+    from proteinx_pipelines.ledger.generation import Generation
+    from proteinx_pipelines.pipeline.entries import StageEntry
+    from proteinx_pipelines.pipeline.plan import Plan
 
 
 class Lives(Protocol):
     """The recorded history of experiments (`ledger.ledger.Ledger`)."""
 
-    def latest(self, experiment_id: str) -> Generation | None:
+    def latest(self, experiment_id: str) -> "Generation | None":
         """The newest generation of an experiment, or None."""
 
-    def generation(self, experiment_id: str, generation: int) -> Generation | None:
+    def generation(self, experiment_id: str, generation: int) -> "Generation | None":
         """One generation, or None."""
 
-    def listing(self, limit: int, state: str | None = None) -> list[Generation]:
+    def listing(self, limit: int, state: str | None = None) -> "list[Generation]":
         """The newest generation of each experiment, last arrived first."""
 
-    def in_state(self, *states: str, limit: int = 1000) -> list[Generation]:
+    def in_state(self, *states: str, limit: int = 1000) -> "list[Generation]":
         """Generations in these states, in the order in which they will run."""
 
     def history(self, experiment_id: str) -> list[dict[str, Any]]:
@@ -41,7 +42,7 @@ class Lives(Protocol):
     def rejections(self, limit: int) -> list[dict[str, Any]]:
         """Refused messages, last arrived first: `experiment_id`, `received_at` and the `result` document."""
 
-    def request_cancel(self, experiment_id: str) -> Generation | None:
+    def request_cancel(self, experiment_id: str) -> "Generation | None":
         """Record a request to stop the open generations of an experiment."""
 
 
@@ -96,13 +97,13 @@ class Queue(Protocol):
 class Planner(Protocol):
     """Predicts the effect of an experiment without running it."""
 
-    def plan(self, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
+    def plan(self, experiment_id: str, flags: "ExperimentFlags", payload_ref: str | None) -> "Plan":
         """Plan an experiment with these flags as it stands now."""
 
-    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> "Rehearsal":
+    def rehearse(self, flags: "ExperimentFlags", payload_ref: str | None) -> "Rehearsal":
         """Foreseeable failures, as far as they can be found without running the experiment."""
 
-    def past_stages(self) -> Iterable[tuple[str, StageEntry]]:
+    def past_stages(self) -> "Iterable[tuple[str, StageEntry]]":
         """Stages computed here, newest experiments first, with their flags and times."""
 
 
@@ -142,11 +143,11 @@ class OpenedGeneration(Protocol):
         """Flags, nested, defaults written out."""
 
     @property
-    def stages(self) -> Mapping[str, StageEntry]:
+    def stages(self) -> "Mapping[str, StageEntry]":
         """The finished stages, by name."""
 
     @property
-    def report(self) -> Report | None:
+    def report(self) -> "Report | None":
         """`report.json`; None if the generation has not got that far."""
 
     def file(self, stage: str, name: str) -> Path | None:

@@ -1,6 +1,7 @@
 """Blocks of the pages: every page has some that run, in a language that is known, and Chinese pages have the same."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def test_a_chinese_page_has_the_same_blocks(page: Path, chinese: Path) -> None:
 
 def test_every_tutorial_is_among_the_pages_that_run() -> None:
     assert set((DOCS / "tutorials").glob("*.md")) <= set(pages())
+
+
+def test_commands_that_no_test_can_run_name_files_that_are_there() -> None:
+    """Those of a cluster are shown only; the images and the chart that they name are in the repository."""
+    shown = [block.text for page in pages() for block in blocks(page) if block.language == "text"]
+    named = {path for text in shown for path in re.findall(r"\bdeploy/[\w./-]+", text)}
+    assert len(named) >= 3
+    assert [path for path in sorted(named) if not (REPOSITORY / path).exists()] == []
 
 
 def test_a_failing_command_says_so() -> None:

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 from proteinx_pipelines.errors import InputError, QueueUnavailable, UnknownExperiment
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_id import experiment_id_problem
-from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.pipeline.entries import StageEntry
-from proteinx_pipelines.pipeline.plan import Plan
 from proteinx_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from proteinx_pipelines.execution.rehearsal import Rehearsal
+    from proteinx_pipelines.flags.tree import ExperimentFlags
+    from proteinx_pipelines.pipeline.entries import StageEntry
+    from proteinx_pipelines.pipeline.plan import Plan
 
 MOST_FILES = 200
 """Most experiments, newest first, whose stage times are read."""
@@ -132,20 +131,22 @@ class NodePlanner:
 
     settings: Settings
 
-    def plan(self, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
+    def plan(self, experiment_id: str, flags: "ExperimentFlags", payload_ref: str | None) -> "Plan":
         """Plan the effect of these flags on an experiment now."""
         from proteinx_pipelines.node.lifecycle.planning import plan_experiment
 
         return plan_experiment(self.settings, experiment_id, flags, payload_ref)
 
-    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> "Rehearsal":
+    def rehearse(self, flags: "ExperimentFlags", payload_ref: str | None) -> "Rehearsal":
         """Try an experiment's cheap stages; finds nothing where another node, with its own data, would run it."""
         from proteinx_pipelines.execution.rehearsal import Rehearsal, rehearse
 
         return rehearse(self.settings, flags, payload_ref) if has_own_node(self.settings) else Rehearsal()
 
-    def past_stages(self) -> Iterator[tuple[str, StageEntry]]:
+    def past_stages(self) -> "Iterator[tuple[str, StageEntry]]":
         """Stages and their entries; a stage taken over has the time of the experiment that computed it."""
+        from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
+
         directories = ExperimentDir.all(self.settings.experiments_dir)
         files = [each.pipeline for each in directories if not each.is_hidden and each.pipeline.is_file()]
         for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_FILES]:

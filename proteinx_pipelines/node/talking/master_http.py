@@ -8,14 +8,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from proteinx_pipelines.client import calls
 from proteinx_pipelines.client.calls import Call, Content
-from proteinx_pipelines.client.client import Client
 from proteinx_pipelines.master.settings import MasterSettings
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.client.client import Client
 
 ANSWER_S = 15.0
 """Seconds that a Master has for an answer."""
@@ -58,7 +58,9 @@ class MasterHttp:
         return self._client.ask(call)
 
     @cached_property
-    def _client(self) -> Client:
+    def _client(self) -> "Client":
+        from proteinx_pipelines.client.client import Client  # many commands look for a Master, few find one
+
         return Client(self.url, self.token, timeout_s=ANSWER_S, tries=1)
 
 
@@ -80,4 +82,6 @@ def _address(settings: MasterSettings) -> tuple[str, int] | None:
         url, pid = str(known["url"]), int(known["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    import psutil
+
     return (url, pid) if psutil.pid_exists(pid) else None

@@ -156,11 +156,14 @@ def of_choice(flags: DesignFlags, n_chosen: int, looked: Looked) -> list[str]:
         return []
     start = f"{n_chosen:,} of {flags.n:,} variants: "
     if looked.n >= looked.of:
-        text = (
-            f"{start}the rest of the library {flags.library} is measured, excluded or against the flags. Another "
-            "library (`design.library`) may have more."
+        more = (
+            "The library doubles (`design.library`) combines the best single mutants."
+            if flags.library == "singles"
+            else "Another library (`design.library`) may have more."
         )
-        return [text]
+        return [
+            f"{start}the rest of the library {flags.library} is measured, excluded or against the flags. {more}"
+        ]
     limit = ""
     if flags.most_per_position is not None:
         limit = f", and `design.most_per_position` {flags.most_per_position} rules out the rest of them"

@@ -134,8 +134,8 @@ def chosen(monkeypatch, n_clustered: int = 2_000, **design: object) -> list[str]
 def test_a_short_plate_is_put_down_to_what_made_it_short(monkeypatch) -> None:
     """Once, every short plate was put down to the library, whatever had limited the choice."""
     rest = (
-        "114 of 200 variants: the rest of the library singles is measured, excluded or against the flags. Another "
-        "library (`design.library`) may have more."
+        "114 of 200 variants: the rest of the library singles is measured, excluded or against the flags. The library "
+        "doubles (`design.library`) combines the best single mutants."
     )
     assert chosen(monkeypatch, n=200) == [rest]
     assert chosen(monkeypatch, n=200, batching="clusters") == [rest]
