@@ -30,6 +30,8 @@ from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 GP_SHARE = 0.6
 FEWEST_FOR_TREES = 50
+FEWEST_POSITIONS = 5
+"""Training positions below which nothing can be learned of what makes one sensitive: the process keeps the prior."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,11 @@ def prior_in_trees(task: FitTask) -> tuple[str, ...]:
     if not kinds or set(kinds) - set(ALWAYS) or len(task.fold.train) < FEWEST_FOR_TREES:
         return ()
     mutations = boosting.mutations_of(task)
-    is_single = mutations is not None and bool((mutations.counts <= 1).all())
-    return kinds if is_single and promise_of(task).by_position else ()
+    if mutations is None or (mutations.counts > 1).any():
+        return ()
+    promise = promise_of(task)
+    n_positions = len(np.unique(promise.positions(mutations)))
+    return kinds if promise.by_position and n_positions >= FEWEST_POSITIONS else ()
 
 
 def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, Any]) -> Fit:

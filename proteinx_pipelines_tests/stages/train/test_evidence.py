@@ -37,12 +37,12 @@ def effects() -> np.ndarray:
     return np.asarray((near - near.mean()) / near.std() + np.sin(PLACES[:, 0] / 3))
 
 
-def variants(*, doubles: bool = False) -> VariantTable:
+def variants(*, doubles: bool = False, sites: int | None = None, each: int = 6) -> VariantTable:
     """Six single mutants of each site (or as many doubles), scored by their sites and residues."""
     rng = np.random.default_rng(0)
     rows = []
-    for site in range(SITES):
-        for letter in rng.choice(list(AMINO_ACIDS.replace(TEMPLATE[site], "")), 6, replace=False):
+    for site in range(SITES if sites is None else sites):
+        for letter in rng.choice(list(AMINO_ACIDS.replace(TEMPLATE[site], "")), each, replace=False):
             parts = [(site, letter)]
             if doubles:
                 other = int(rng.integers(0, SITES))
@@ -217,6 +217,13 @@ def test_at_new_positions_only_the_trees_of_auto_know_the_prior(tmp_path, by_pos
         assert fold["parts"] == ["gp", "boosting"]
         assert ("weights" in fold) != by_position
         assert fold["prior"]["members"] == 3
+
+
+def test_a_process_with_four_positions_to_learn_from_keeps_the_prior(tmp_path):
+    """76 variants at four sites: trees with the prior beside a process without it ordered a new site the wrong way."""
+    known = prior_evidence(np.random.default_rng(3).normal(size=(SITES, 20)))
+    _, facts, _ = trained(tmp_path, variants(sites=5, each=19), known, model="auto")
+    assert "weights" in facts[0]
 
 
 def test_a_prior_that_knows_nothing_costs_little(tmp_path):
