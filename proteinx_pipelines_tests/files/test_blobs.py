@@ -1,8 +1,11 @@
 """What every place of contents promises, be it a folder or an object store."""
 
 import hashlib
+import itertools
 import os
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -152,6 +155,54 @@ def test_a_server_that_is_away_is_the_nodes_trouble_and_worth_a_retry() -> None:
     with pytest.raises(BackendError, match="s3://bucket/prefix did not answer") as raised:
         nobody.read("a")
     assert raised.value.retryable
+
+
+@pytest.mark.parametrize("way", ["read", "get"])
+@pytest.mark.parametrize("tries", [1, objects.TRIES])
+def test_a_blob_that_is_written_anew_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, tries: int
+) -> None:
+    """`proteinx store status` said that the store does not answer: its agent wrote the file that it was reading.
+
+    obstore goes on where the bytes broke off, and only in the same version of the blob. One try is the guard off.
+    """
+    pytest.importorskip("obstore", reason="the extra `objects` is not installed")
+    monkeypatch.setattr(objects, "TRIES", tries)
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    content = b"x" * 300_000
+    answers = itertools.count(1)
+
+    class Changing(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:  # the name that the base class calls
+            number = next(answers)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("ETag", f'"{number}"')
+            self.send_header("Last-Modified", "Mon, 30 Nov 2026 00:00:00 GMT")
+            self.end_headers()
+            self.wfile.write(content if number > 2 else content[:1000])
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Changing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        store = open_objects("s3://bucket", endpoint=url, region="x", client_options={"allow_http": True})
+        try:
+            if tries == 1:
+                with pytest.raises(BackendError, match="did not answer as a store does"):
+                    store.read("a")
+            elif way == "read":
+                assert store.read("a") == content
+            else:
+                store.get("a", tmp_path / "a", sha256=hashlib.sha256(content).hexdigest())
+                assert (tmp_path / "a").read_bytes() == content
+        finally:
+            server.shutdown()
 
 
 def test_an_address_that_is_none_is_refused() -> None:

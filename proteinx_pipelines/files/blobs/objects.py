@@ -7,10 +7,11 @@ Source: https://developmentseed.org/obstore/, "API".
 """
 
 import hashlib
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from proteinx_pipelines.errors import BackendError, CorruptArtifact
 from proteinx_pipelines.experiment_dir.files import write_atomic
@@ -21,9 +22,18 @@ from proteinx_pipelines.redaction import redact
 if TYPE_CHECKING:
     from types import ModuleType
 
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 _BLOCK_BYTES = 1 << 18
 _LONGEST = 10_000
+TRIES = 3
+"""Of one transfer whose bytes broke off: obstore continues where they did, which a blob that was written anew meanwhile
+cannot give."""
 _CODE = re.compile(r"<Code>\w{1,60}</Code>")
+
+
+class _BrokenOff(BackendError):
+    """A transfer has begun and not come to its end."""
 
 
 class ObjectStore:
@@ -39,13 +49,17 @@ class ObjectStore:
 
     def read(self, name: str, *, watch: Watch | None = None) -> bytes:
         """Read a small blob."""
-        blocks, size = [], 0
-        for block in self._blocks(checked_name(name), watch):
-            blocks.append(block)
-            size += len(block)
-            if size > SMALL_BYTES:
-                raise BackendError(f"{name} in {self._shown} has more than {SMALL_BYTES:,} bytes.")
-        return b"".join(blocks)
+
+        def read() -> bytes:
+            blocks, size = [], 0
+            for block in self._blocks(checked_name(name), watch):
+                blocks.append(block)
+                size += len(block)
+                if size > SMALL_BYTES:
+                    raise BackendError(f"{name} in {self._shown} has more than {SMALL_BYTES:,} bytes.")
+            return b"".join(blocks)
+
+        return _again(read)
 
     def write(self, name: str, content: bytes) -> None:
         """Store a small blob."""
@@ -57,12 +71,11 @@ class ObjectStore:
 
     def get(self, name: str, target: Path, *, sha256: str | None = None, watch: Watch | None = None) -> None:
         """Put a blob at `target`, hashing it during the transfer."""
-        blocks = self._blocks(checked_name(name), watch)
 
         def write(partial: Path) -> None:
             digest = hashlib.sha256()
             with partial.open("wb") as stream:
-                for block in blocks:
+                for block in self._blocks(checked_name(name), watch):
                     digest.update(block)
                     stream.write(block)
             if sha256 is not None and digest.hexdigest() != sha256:
@@ -71,7 +84,7 @@ class ObjectStore:
                     f"{sha256[:12]}..."
                 )
 
-        write_atomic(target, write)
+        _again(lambda: write_atomic(target, write))
 
     def size(self, name: str) -> int | None:
         """Size of a blob in bytes, or None."""
@@ -131,10 +144,20 @@ class ObjectStore:
             for block in answer.stream(min_chunk_size=_BLOCK_BYTES):
                 yield bytes(block)
         except self._api.exceptions.BaseError as error:
-            raise self._trouble(error) from error
+            raise _BrokenOff(str(self._trouble(error))) from error
 
     def _trouble(self, error: Exception) -> BackendError:
         return BackendError(redact(f"{self._shown} did not answer as a store does: {_in_words(error)}"))
+
+
+def _again(transfer: Callable[[], _T]) -> _T:
+    """Do a transfer, from its beginning where its bytes broke off."""
+    for _ in range(TRIES - 1):
+        try:
+            return transfer()
+        except _BrokenOff as error:
+            log.info("A transfer begins again: %s", error)
+    return transfer()
 
 
 def _in_words(error: Exception) -> str:
