@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import redis
 
+from proteinx_pipelines.contract import result as contract_result
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.ledger import arrivals
 from proteinx_pipelines.ledger.generation import Outcome
@@ -220,7 +221,7 @@ def test_a_master_that_asks_after_a_roll_back_is_answered(
     assert len(answers(intake)) == 1
     connect(intake.settings.redis_url or "").delete("experiments:results", "experiments:results:sent")
     assert deliver_lost(intake.settings, intake.state) == 1
-    monkeypatch.setattr(arrivals, "AGAIN_S", -1.0)
+    monkeypatch.setattr(contract_result, "AGAIN_S", -1.0)
     intake.queue.enqueue(GOOD)
     intake.take_waiting()
     assert len(answers(intake)) == 2
