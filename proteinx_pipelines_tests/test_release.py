@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -41,6 +42,14 @@ def test_the_changelog_has_the_version_and_its_date():
     released = re.findall(r"^## \[(\d[\d.]+)\] - (\S+)$", changelog, re.MULTILINE)
     assert released[0] == (VERSION, citation["date-released"])
     assert re.findall(r"^## \[(\w[\w.]+)\]", changelog, re.MULTILINE)[0] == "Unreleased"
+
+
+def test_the_changelog_says_each_thing_once():
+    """Merges brought back, twice, thirty lines of a section that had been written anew beside them."""
+    changelog = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    for release in changelog.split("\n## "):
+        entries = [" ".join(line.split()[1:5]) for line in release.splitlines() if line.startswith("- ")]
+        assert [first for first, n in Counter(entries).items() if n > 1] == []
 
 
 def test_the_release_check_uses_every_extra():
