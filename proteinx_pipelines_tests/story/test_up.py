@@ -193,37 +193,24 @@ def test_a_second_one_refuses_and_says_who_is_there(node: Node) -> None:
 
 
 def test_an_idle_node_rests(node: Node) -> None:
-    """Waiting is blocking: a quarter of a core at most for all processes together, and few wakes.
-
-    Where tests beside it share the core, the same work takes up to four times the time: there wakes are what tells.
-    """
+    """Waiting is blocking: a tenth of one core for all processes together; twice as much on a machine that is busy."""
     assert node.process is not None
     supervisor = psutil.Process(node.process.pid)
     family = [supervisor, *supervisor.children(recursive=True)]
 
-    def used() -> tuple[float, float, int]:
+    def cpu_seconds() -> tuple[float, float]:
         own, *others = (sum(process.cpu_times()[:2]) for process in family)
-        return own, own + sum(others), sum(wakes(process.pid) for process in family)
+        return own, own + sum(others)
 
-    found = []
-    for _ in range(8):  # what comes after a start may last a while: it rests once it has had the time to
-        before = used()
+    used = []
+    # What comes after a start may last a while, and tests beside it may share the core: it rests in one of these.
+    for _ in range(24):
+        before = cpu_seconds()
         time.sleep(10)
-        own, total, n_wakes = (after - began for after, began in zip(used(), before, strict=True))
-        found.append((own, total, n_wakes))
-        rests = total < 2.5 or (total < 6 and n_wakes < 5000 and sys.platform == "linux")
-        if own < 0.1 and rests:
+        used.append(tuple(after - began for after, began in zip(cpu_seconds(), before, strict=True)))
+        if used[-1][0] < 0.1 and used[-1][1] < 2.5:
             return
-    pytest.fail(f"seconds of processor in ten (supervisor, all), and wakes: {found}")
-
-
-def wakes(pid: int) -> int:
-    """How often the threads of a process have waited, where the system counts it (Linux); else 0."""
-    total = 0
-    for file in Path(f"/proc/{pid}/task").glob("*/status"):
-        with contextlib.suppress(OSError, IndexError):  # the thread has ended
-            total += int(file.read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
-    return total
+    pytest.fail(f"seconds of processor in ten (supervisor, all): {used}")
 
 
 def test_a_killed_supervisor_takes_its_parts_with_it_and_the_next_one_starts(node: Node) -> None:
