@@ -78,10 +78,18 @@ def sweep(
 
 
 def _read(path: Path) -> dict[str, Any]:
+    from proteinx_pipelines.flags.json_text import NotJson, TooDeep
+    from proteinx_pipelines.flags.problems import sentences
+    from proteinx_pipelines.flags.repeated_keys import repeated_keys
+
     try:
-        unit = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise click.UsageError(f"--unit: {path} is not JSON: {error}.") from error
+        text = path.read_text(encoding="utf-8")
+        repeated = sentences(repeated_keys(text))
+    except (NotJson, TooDeep, UnicodeDecodeError) as error:
+        raise click.UsageError(f"--unit: {path} cannot be read: {error}.") from error
+    if repeated:
+        raise click.UsageError(f"--unit: {path}: {'; '.join(repeated)}.")
+    unit = json.loads(text)
     if not isinstance(unit, Mapping) or not isinstance(unit.get("flags", {}), Mapping):
         raise click.UsageError(
             f"--unit: {path} is expected to hold an object with `grid`, `list`, `draw` or `search`, and `flags` as an "

@@ -98,6 +98,8 @@ def test_a_sweep_of_ones_own_is_sent_from_the_command_line(there, tmp_path) -> N
     assert "in the group 'sweep'" in there("sweep", "--template", "sweep", "data.source=GB1")
     assert "give one of `grid`" in there("sweep", *own, "--unit", str(file), "--over", "split.seed=1", code=1)
     assert "Nothing varies" in there("sweep", *own, code=2)
+    file.write_text('{"n": 1, "n": 2}')
+    assert "`n`" in there("sweep", *own, "--unit", str(file), code=2)
     file.write_text("[1]")
     assert "--unit" in there("sweep", *own, "--unit", str(file), code=2)
 
