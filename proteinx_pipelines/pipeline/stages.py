@@ -227,21 +227,21 @@ def count(report: Mapping[str, Any], place: str) -> Any:
     return found
 
 
-def value_of(flags: ExperimentFlags, dotted: str) -> Any:
-    """Value of a flag by its dotted name; None for a missing one of `ext`."""
+def value_of(flags: ExperimentFlags | Mapping[str, Any], dotted: str) -> Any:
+    """Value of a flag by its dotted name; None for a missing one of `ext`, or of a document without it."""
     group, _, name = dotted.partition(".")
-    found = getattr(flags, group)
-    return found.get(name) if isinstance(found, dict) else getattr(found, name)
+    found = flags.get(group, {}) if isinstance(flags, Mapping) else getattr(flags, group)
+    return found.get(name) if isinstance(found, Mapping) else getattr(found, name)
 
 
-def named_paths(flags: ExperimentFlags) -> dict[str, str]:
+def named_paths(flags: ExperimentFlags | Mapping[str, Any]) -> dict[str, str]:
     """Text of each flag that names a path, by dotted name (`split.path` -> text). The file system is not accessed."""
     flagged = [name for stage in STAGES.values() for name in stage.file_flags]
     names = [name for name in flagged if value_of(flags, name) is not None]  # few are set, and every job asks
     return {place: text for name in names for place, text in paths_of(flags, name).items()}
 
 
-def paths_of(flags: ExperimentFlags, name: str) -> dict[str, str]:
+def paths_of(flags: ExperimentFlags | Mapping[str, Any], name: str) -> dict[str, str]:
     """Text of each path that one flag names, by its place: `split.path`, or `design.path[1]` in a list of several."""
     value = value_of(flags, name)
     texts = () if value is None else (value,) if isinstance(value, str) else tuple(value)

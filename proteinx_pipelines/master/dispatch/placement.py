@@ -9,10 +9,9 @@ from proteinx_pipelines.contract.references import is_of_a_store
 from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.flags.run import Needs, RunFlags
 from proteinx_pipelines.master.nodes.node import Node
-from proteinx_pipelines.pipeline.stages import STAGES
+from proteinx_pipelines.pipeline.stages import named_paths
 from proteinx_pipelines.store_address import name_inside
 
-_FILE_FLAGS = [name for stage in STAGES.values() for name in stage.file_flags]
 _BOTH = ("gpu", "gpu_memory_gb", "memory_gb", "cpus")
 
 
@@ -86,9 +85,10 @@ def _misfits(row: Mapping[str, Any], node: Node) -> Iterator[str]:
         yield f"{needs.memory_gb:g} GB of memory"
     if needs.cpus is not None and (can.cpu_count or 0) < needs.cpus:
         yield f"{needs.cpus} processors"
-    for address in _in_stores(row) if can.stores is not None else ():
-        if not any(name_inside(store, address) for store in can.stores or ()):
-            yield f"the store of {address}"
+    if can.stores is not None:
+        for address in _in_stores(row):
+            if not any(name_inside(store, address) for store in can.stores):
+                yield f"the store of {address}"
     yield from _unknown_names(flags, can)
 
 
@@ -131,12 +131,8 @@ def _unknown_names(flags: Mapping[str, Any], can: Capabilities) -> Iterator[str]
 
 def _in_stores(row: Mapping[str, Any]) -> list[str]:
     """Addresses within stores that a job refers to."""
-    named = [row["payload_ref"]]
-    for flag in _FILE_FLAGS:
-        group, _, name = flag.partition(".")
-        value = row["flags"].get(group, {}).get(name)
-        named += value if isinstance(value, list) else [value]
-    return [text for text in named if isinstance(text, str) and is_of_a_store(text)]
+    named = [row["payload_ref"] or "", *named_paths(row["flags"]).values()]
+    return [text for text in named if is_of_a_store(text)]
 
 
 def _embedders(flags: Mapping[str, Any]) -> list[str]:
