@@ -106,11 +106,12 @@ def _run(
     for finding in check_versions(settings):
         if finding.level == WRONG:
             click.echo(f"Wrong: {finding.text}", err=True)
+    environment = {}
+    if master is not None:
+        environment = {**own_list(settings), **meeting_of(settings, settings.redis_url)}
     supervisor = Supervisor(
         settings, _say, web=web, verbose=verbose, master=master,
-        node_environment={
-            **own_list(settings), **meeting_of(settings, settings.redis_url),
-        } if master is not None else {},
+        node_environment=environment,
     )  # fmt: skip
     supervisor.run(
         lambda seconds: _announce(settings, seconds, web=web, master=master, master_url=master_url)

@@ -66,9 +66,7 @@ class Capabilities(Document):
     labels: tuple[str, ...] = ()
     """Labels set by the operator, by which a Master may choose nodes (setting `labels`)."""
     meeting: str | None = None
-    """`host:port` at which the machines of a training meet when this node has its experiment, and the Master lends the
-    others; null where the Master lends none.
-    """
+    """`host:port` at which machines that a Master lends to this node's trainings meet; null where it lends none."""
     is_lent_by_hand: bool = False
     """True if the operator lends machines to this node's trainings (MASTER_ADDR, MASTER_PORT, `proteinx rank`)."""
     max_timeout_s: float | None = None

@@ -4,9 +4,6 @@ from typing import Literal
 
 from proteinx_pipelines.contract.base import Document
 
-LENT_FOR_S = 600
-"""Life of a lending without its Master, in seconds: longer than a Master takes to be started again."""
-
 
 class Lending(Document):
     """Text on the key `<list>:lent` of a node; it ends with the key."""

@@ -7,8 +7,7 @@ machine in `execution/test_many_nodes`.
 
 import contextlib
 import json
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ from proteinx_pipelines_tests.chaos.campaign import SOURCE
 from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterProcess
 from proteinx_pipelines_tests.chaos.trials import how_often
 from proteinx_pipelines_tests.story.conftest import family_of
+from proteinx_pipelines_tests.waiting import wait_until
 
-PATIENCE_S = 600.0
+wait = partial(wait_until, within_s=600.0, pause_s=0.2)
 FLAGS: dict[str, Any] = {
     "data": {"source": SOURCE, "limit": 200},
     "split": {"method": "random"},
@@ -35,14 +35,6 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.skipif(not how_often(0, 1), reason="with CHAOS_FULL only: two nodes, four ranks"),
 ]
-
-
-def until(found: Callable[[], Any], what: str) -> Any:
-    end = time.monotonic() + PATIENCE_S
-    while not (it := found()):
-        assert time.monotonic() < end, what
-        time.sleep(0.2)
-    return it
 
 
 def ranks(node: JoinedNode) -> list[psutil.Process]:
@@ -64,26 +56,24 @@ def test_a_master_brings_two_nodes_together_and_a_killed_rank_costs_an_attempt(
         assert answer.status_code < 300, answer.text
         return answer.json()
 
-    def ended(job: str) -> dict[str, Any] | None:
-        found: dict[str, Any] = ask(f"/jobs/{job}")
-        return found if found["finished_at"] else None
-
     for node in nodes:
         node.begin()
-    until(lambda: sum(node["takes_jobs"] for node in ask("/nodes")["items"]) == 2, "two nodes")
+    wait(lambda: sum(node["takes_jobs"] for node in ask("/nodes")["items"]) == 2)
     job = str(ask("/jobs", json={"experiment_id": "many", "flags": FLAGS})["job_id"])
-    home = until(lambda: ask(f"/jobs/{job}")["node"], "a node for it")
+    wait(lambda: ask(f"/jobs/{job}")["node"])
+    home = ask(f"/jobs/{job}")["node"]
     first = next(node for node in nodes if node.name == home)
     other = next(node for node in nodes if node.name != home)
     assert ask(f"/nodes/{other.name}")["lends_to"]["job_id"] == job
-    until(lambda: list(first.workdir.glob("staging/*/many/ckpts/last.ckpt")), "a checkpoint")
-    killed = until(lambda: ranks(other), "a rank on the node that is lent")
-    for each in killed:
+    wait(lambda: list(first.workdir.glob("staging/*/many/ckpts/last.ckpt")))
+    wait(lambda: ranks(other))
+    for each in ranks(other):
         each.kill()
-    result = until(lambda: ended(job), "its end")
+    wait(lambda: ask(f"/jobs/{job}")["finished_at"])
+    result = ask(f"/jobs/{job}")
     assert (result["state"], result["node"]) == ("SUCCEEDED", home), result
-    until(lambda: ask(f"/nodes/{other.name}")["lends_to"] is None, "the machine is given back")
-    until(lambda: not ranks(other), "its ranks end")
+    wait(lambda: ask(f"/nodes/{other.name}")["lends_to"] is None)
+    wait(lambda: not ranks(other))
     assert attempts(first.experiment("many")) >= 2
 
 

@@ -18,10 +18,10 @@ from proteinx_pipelines.master.dispatch.crews import (
     Hold,
     Room,
     crew_for,
-    has_own_machines,
     in_order,
     most_together,
     size_of,
+    with_own_machines,
 )
 from proteinx_pipelines.master.dispatch.placement import able, signature
 from proteinx_pipelines.master.jobs.order import ordered
@@ -132,7 +132,7 @@ class Assigner:
         if not fit:
             is_known = (row["reason"], row["blocked_by"]) == (reason, until)
             return None if is_known else Choice(row["job_id"], None, reason, blocked_by=until)
-        n, by_hand = size_of(row), has_own_machines(fit)
+        n, by_hand = size_of(row), with_own_machines(fit)
         if n > 1 and not by_hand:
             return self._choose_crew(connection, row, fit, n, room, until, told)
         fit = by_hand if n > 1 else fit

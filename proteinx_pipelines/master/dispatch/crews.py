@@ -55,7 +55,7 @@ class Room:
             self.idle.discard(name)
 
 
-def has_own_machines(nodes: Sequence[Node]) -> list[Node]:
+def with_own_machines(nodes: Sequence[Node]) -> list[Node]:
     """The nodes whose operators lend machines to their trainings by hand."""
     return [node for node in nodes if node.can is not None and node.can.is_lent_by_hand]
 

@@ -74,18 +74,12 @@ class Lendings:
         lost = [row for row in going if row["lender"] not in present or present[row["lender"]].is_lost]
         if lost:
             self._replace(lost, present)
-        for row in going:
+        for row in (row for row in going if row not in lost):
             first = present.get(row["node"])
-            if (
-                row not in lost
-                and first is not None
-                and first.can is not None
-                and first.can.meeting is not None
-            ):
-                lending = Lending(
-                    experiment_id=row["experiment_id"], job_id=row["of_job"], address=first.can.meeting
-                )
-                self.wire.lend(row["lender"], lending)
+            address = None if first is None or first.can is None else first.can.meeting
+            if address is not None:
+                told = Lending(experiment_id=row["experiment_id"], job_id=row["of_job"], address=address)
+                self.wire.lend(row["lender"], told)
 
     def _end(self, row: Row) -> None:
         self.wire.give_back(row["lender"])

@@ -12,7 +12,7 @@ from typing import Any, cast
 import redis
 
 from proteinx_pipelines.contract.keys import HEARTBEATS, NodeKeys, QueueKeys
-from proteinx_pipelines.contract.lending import LENT_FOR_S, Lending
+from proteinx_pipelines.contract.lending import Lending
 from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.queue.answers import STATUS_KEPT_S, MasterLine
 from proteinx_pipelines.queue.queue import unavailable_as_our_error
@@ -21,6 +21,8 @@ RESULTS_AT_ONCE = 100
 """Most results read from one node at once."""
 NOTED_S = 24 * 3600
 """Life of the note which job was made of a message, in seconds."""
+LENT_FOR_S = 600
+"""Life of a lending without its Master, in seconds: longer than a Master takes to be started again."""
 MASTER = "master"
 """Name under which the Master claims messages and answers them."""
 

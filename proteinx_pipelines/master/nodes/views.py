@@ -27,11 +27,15 @@ def node_documents(connection: Connection, nodes: list[Node]) -> list[dict[str, 
     at_work: dict[str, list[dict[str, Any]]] = {}
     for row in rows(connection, query.where(jobs.c.state.in_(ON_A_NODE)).order_by(jobs.c.assigned_at)):
         at_work.setdefault(row.pop("node"), []).append(row)
-    lends = select(lent.c.node, lent.c.job_id, jobs.c.experiment_id).join(
-        jobs, jobs.c.job_id == lent.c.job_id
-    )
-    lends_to = {row.pop("node"): row for row in rows(connection, lends)}
-    return [_document(node, at_work.get(node.name, []), lends_to.get(node.name)) for node in nodes]
+    lends = lendings(connection)
+    return [_document(node, at_work.get(node.name, []), lends.get(node.name)) for node in nodes]
+
+
+def lendings(connection: Connection) -> dict[str, dict[str, Any]]:
+    """Node that is lent -> `job_id` and `experiment_id` of the training that it is lent to."""
+    query = select(lent.c.node, jobs.c.job_id, jobs.c.experiment_id)
+    found = rows(connection, query.join(jobs, jobs.c.job_id == lent.c.job_id))
+    return {row.pop("node"): row for row in found}
 
 
 def _document(node: Node, at_work: list[dict[str, Any]], lends_to: dict[str, Any] | None) -> dict[str, Any]:

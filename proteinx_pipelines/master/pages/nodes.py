@@ -6,10 +6,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection, func, select
 
-from proteinx_pipelines.master.database.job_tables import jobs, lent
+from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.database.tables import nodes
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
+from proteinx_pipelines.master.nodes.views import lendings
 from proteinx_pipelines.master.pages.frame import PageRoute, page
 
 router = APIRouter(route_class=PageRoute)
@@ -22,7 +23,11 @@ def show(request: Request, master: MasterOf, caller: Reader) -> Response:
     """One row a node, those that are there first."""
     master.beats.write(master.database)
     with master.database.reading() as connection:
-        found = [_row(connection, dict(row)) for row in connection.execute(select(nodes)).mappings()]
+        lends = lendings(connection)
+        found = [
+            {**_row(connection, dict(row)), "lends": lends.get(row["name"])}
+            for row in connection.execute(select(nodes)).mappings()
+        ]
         waiting = connection.execute(
             select(func.count()).select_from(jobs).where(jobs.c.state == "WAITING")
         ).scalar_one()
@@ -42,8 +47,6 @@ def _row(connection: Connection, node: Mapping[str, Any]) -> dict[str, Any]:
     beat, able, load = (node[name] or {} for name in ("heartbeat", "capabilities", "gpu_usage"))
     query = select(jobs.c.job_id, jobs.c.experiment_id, jobs.c.state, jobs.c.stage, jobs.c.progress)
     has = query.where(jobs.c.node == node["name"], jobs.c.state.in_(ON_A_NODE)).order_by(jobs.c.number)
-    lent_to = select(jobs.c.job_id, jobs.c.experiment_id).join(lent, lent.c.job_id == jobs.c.job_id)
-    lends = connection.execute(lent_to.where(lent.c.node == node["name"])).mappings().first()
     return {
         "name": node["name"],
         "state": _state(node, beat),
@@ -68,7 +71,6 @@ def _row(connection: Connection, node: Mapping[str, Any]) -> dict[str, Any]:
             each.get("name") for each in able.get("embedders") or () if each.get("weights") != "absent"
         ],
         "jobs": [dict(row) for row in connection.execute(has).mappings()],
-        "lends": None if lends is None else dict(lends),
     }
 
 

@@ -9,7 +9,7 @@ import logging
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from proteinx_pipelines.clock import steady_seconds
@@ -35,7 +35,7 @@ class Lender:
     lending: Lending | None = None
     """What this machine is given to; None: nothing."""
     _process: "subprocess.Popen[bytes] | None" = None
-    _again_at: float = field(default=0.0)
+    _again_at: float = 0.0
 
     def run(self, stopping: threading.Event) -> None:
         """Look until `stopping` is set; then end the process."""

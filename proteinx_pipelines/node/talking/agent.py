@@ -75,7 +75,8 @@ class Agent:
         count_in_background(self.settings, self.state, self.stopping)
         serve_metrics(self.settings, self.stopping)
         lender = threading.Thread(target=self.lender.run, args=(self.stopping,), name="lender", daemon=True)
-        lender.start()
+        if self.settings.meeting is not None:  # else no Master lends this machine
+            lender.start()
         while not self.stopping.is_set():
             # Without Redis the time limits and the reconciler go on; with a full disk, heartbeats do.
             for work in (self._talk, self._watch):
@@ -87,7 +88,8 @@ class Agent:
                     self.stopping.wait(TROUBLED_S)
             self.stopping.wait(ROUND_S)
         self._say_goodbye()
-        lender.join(LENDER_END_S)
+        if lender.is_alive():
+            lender.join(LENDER_END_S)
 
     def _talk(self) -> None:
         """Do the work that needs Redis. A key of the wrong type blocks its own purpose and nothing else."""

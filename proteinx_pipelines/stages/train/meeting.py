@@ -76,10 +76,9 @@ def arranged_place(n_nodes: int) -> Place:
     Raises:
         FlagError: it names none; the message says what to set.
     """
-    arranged = os.environ.get(ARRANGED)
-    by_hand = f"{os.environ.get(ADDRESS) or ''}:{os.environ.get(PORT) or ''}"
+    by_hand = f"{os.environ.get(ADDRESS)}:{os.environ.get(PORT)}"
     try:
-        return Place.of(arranged if arranged and not is_lent_by_hand() else by_hand)
+        return Place.of(by_hand if is_lent_by_hand() else os.environ.get(ARRANGED, ""))
     except ValueError as error:
         text = (
             f"`trainer.num_nodes` is {n_nodes}, and no meeting is arranged on this node: send it to a Master with "
