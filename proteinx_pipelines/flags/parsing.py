@@ -84,11 +84,8 @@ def to_dotted(flags: ExperimentFlags, *, defaults: bool = True) -> dict[str, Any
         flags: the tree.
         defaults: false leaves out every flag that has its default.
     """
-    if defaults:
-        return _dotted(flags, flags.model_dump(mode="json"), "")
-    return _dotted(
-        flags, flags.model_dump(mode="json", include=flags.model_fields_set, exclude_defaults=True), ""
-    )
+    groups = None if defaults else flags.model_fields_set  # no need to compare the others
+    return _dotted(flags, flags.model_dump(mode="json", include=groups, exclude_defaults=not defaults), "")
 
 
 def to_pairs(flags: ExperimentFlags) -> list[str]:

@@ -68,7 +68,7 @@ def effective(flags: "ExperimentFlags") -> "ExperimentFlags":
     Without `design.library` an experiment has no design, and a simulated campaign has one: those flags stay.
     """
     groups: dict[str, Any] = {}
-    if not _reads_trainer(flags) and flags.trainer.arguments():
+    if not reads_trainer(flags.model.name) and flags.trainer.arguments():
         groups["trainer"] = TrainerFlags()
     for group in ("model", "train", "embedding", "design"):
         names = [name for of_group, name, _ in _unread(flags, needs_library=False) if of_group == group]
@@ -121,7 +121,7 @@ def _unread(flags: "ExperimentFlags", *, needs_library: bool = True) -> Iterator
     if read is not None:  # a plugin's model may read any flag
         for group in ("model", "train"):
             yield from _changed(flags, group, except_for=(*read, *READ_BY_EVERY_MODEL))
-        if not _reads_trainer(flags):
+        if not reads_trainer(flags.model.name):
             yield from (("trainer", name, value) for name, value in flags.trainer.key_arguments().items())
     used = (flags.embedding.name, *flags.embedding.also)
     if set(used) <= {*WEIGHTS_FREE, "file"}:
@@ -130,10 +130,6 @@ def _unread(flags: "ExperimentFlags", *, needs_library: bool = True) -> Iterator
                 yield found
     design = unread_of_design(flags.design, needs_library=needs_library)
     yield from (("design", name, getattr(flags.design, name)) for name in design)
-
-
-def _reads_trainer(flags: "ExperimentFlags") -> bool:
-    return reads_trainer(flags.model.name)
 
 
 def reads_trainer(model: str) -> bool:
