@@ -28,9 +28,7 @@ def with_defaults(flags: ExperimentFlags) -> ExperimentFlags:
     return flags
 
 
-def for_positions(
-    flags: ExperimentFlags, n_positions: int, *, begins_with_singles: bool = False
-) -> ExperimentFlags:
+def for_positions(flags: ExperimentFlags, n_positions: int, *, begins_with_singles: bool) -> ExperimentFlags:
     """Choose the kernel of a Gaussian process on one-hot variants by the number of positions that vary.
 
     A kernel that was written stays. `sites` compares whole combinations, so single mutants alone tell it nothing of

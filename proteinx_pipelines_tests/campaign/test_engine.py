@@ -155,10 +155,13 @@ def test_what_was_written_is_kept_and_the_rest_is_the_campaigns_default():
 
 
 def test_the_kernel_follows_the_number_of_positions_unless_it_was_written():
-    assert for_positions(flags_of(), 4).model.kernel == "sites"
-    assert for_positions(flags_of(), 40).model.kernel is None
-    assert for_positions(flags_of(model__kernel="mutation"), 4).model.kernel == "mutation"
-    assert for_positions(flags_of(model__name="ridge"), 4).model.kernel is None
+    def kernel(n_positions: int, **flags: object) -> str | None:
+        return for_positions(flags_of(**flags), n_positions, begins_with_singles=False).model.kernel
+
+    assert kernel(4) == "sites"
+    assert kernel(40) is None
+    assert kernel(4, model__kernel="mutation") == "mutation"
+    assert kernel(4, model__name="ridge") is None
 
 
 def test_a_campaign_that_begins_with_single_mutants_does_not_compare_whole_combinations():

@@ -63,7 +63,7 @@ def evidence_in_words(data: Mapping[str, Any], folds: Sequence[Mapping[str, Any]
     if PRIOR in data:
         prior = (
             f"Effects of substitutions predicted by a prior, learned from {data[PRIOR]['members']} assays of other "
-            "proteins without the template's relatives, entered as terms of the model."
+            "proteins without the template's relatives, entered the model."
         )
         files = evidence_in_words({"evidence": given}, folds)
         return f"{files} {prior}".strip()

@@ -123,12 +123,12 @@ def prior_in_trees(task: FitTask) -> tuple[str, ...]:
     kinds = kinds_given(task)
     if not kinds or set(kinds) - set(ALWAYS) or len(task.fold.train) < FEWEST_FOR_TREES:
         return ()
-    mutations = boosting.mutations_of(task)
+    promise = promise_of(task)
+    mutations = boosting.mutations_of(task) if promise.by_position else None
     if mutations is None or (mutations.counts > 1).any():
         return ()
-    promise = promise_of(task)
     n_positions = len(np.unique(promise.positions(mutations)))
-    return kinds if promise.by_position and n_positions >= FEWEST_POSITIONS else ()
+    return kinds if n_positions >= FEWEST_POSITIONS else ()
 
 
 def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, Any]) -> Fit:
