@@ -41,7 +41,7 @@ def folder_of(url: str) -> Path | None:
     parts = urlsplit(url)
     if parts.scheme != "file":
         return None
-    from urllib.request import url2pathname  # its HTTP takes a tenth of what a command starts with
+    from urllib.request import url2pathname  # deferred: imports HTTP, a tenth of a command's start
 
     return Path(url2pathname(parts.path))
 

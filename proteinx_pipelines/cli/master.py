@@ -165,7 +165,7 @@ def _serve() -> None:
 
     is_part = SUPERVISOR_PID in os.environ
     begin_part()
-    _listen()
+    _listen()  # again: `begin_part` has set the system's own handlers
     redact_output()
     node = load_settings()
     settings = load_master_settings(node)

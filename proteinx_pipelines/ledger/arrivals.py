@@ -180,7 +180,7 @@ def note_decided(connection: Connection, raw: bytes) -> None:
 
 def _want_again(connection: Connection, result_id: str) -> None:
     """Ask for one more copy, unless a delivery after a loss in Redis already answered the message (see `AGAIN_S`)."""
-    from proteinx_pipelines.contract.result import AGAIN_S  # documents: whoever reads a history needs none
+    from proteinx_pipelines.contract.result import AGAIN_S  # deferred: typed documents, which only this needs
 
     answered = and_(outbox.c.wanted < outbox.c.delivered, outbox.c.delivered_at >= timestamp_before(AGAIN_S))
     wanted = case((answered, outbox.c.wanted + 1), else_=_larger(outbox.c.wanted, outbox.c.delivered) + 1)

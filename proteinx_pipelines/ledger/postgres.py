@@ -57,7 +57,7 @@ def set_version(connection: Connection, number: int) -> None:
 
 def insert_new(table: Table) -> Any:
     """An INSERT that does nothing where the row exists already."""
-    from sqlalchemy.dialects import postgresql  # a history in a file, the rule, does without
+    from sqlalchemy.dialects import postgresql  # deferred: only a history in PostgreSQL needs it
 
     return postgresql.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 

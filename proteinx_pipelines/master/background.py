@@ -23,6 +23,8 @@ EVENTS_KEPT_S = 30 * 24 * 3600
 """Life of events, in seconds."""
 QUIET_S = 5.0
 """Seconds between two looks at searches and webhooks while nothing is committed: what is tried again waits so long."""
+LEAST_S = 0.05
+"""Least seconds between two looks at what is due."""
 ANSWERS_KEPT_S = 7 * 24 * 3600
 """Life of the answers to requests with an `Idempotency-Key`, in seconds."""
 
@@ -39,10 +41,6 @@ class Task:
     do: Callable[[], Any]
     quiet_s: float | None = None
     """The same while `ring` was not called since the last time; None for what is not to wait for it."""
-
-
-LEAST_S = 0.05
-"""Least seconds between two looks at what is due."""
 
 
 class Background:
@@ -99,8 +97,9 @@ class Background:
 
 def _due(task: Task, done: Mapping[str, float], has_news: Container[str]) -> float:
     """Time from which a task is due, in monotonic seconds."""
-    is_quiet = task.quiet_s is not None and task.name not in has_news
-    return done[task.name] + (task.quiet_s if is_quiet and task.quiet_s is not None else task.every_s)
+    if task.quiet_s is None or task.name in has_news:
+        return done[task.name] + task.every_s
+    return done[task.name] + task.quiet_s
 
 
 def background_of(master: Master) -> Background:

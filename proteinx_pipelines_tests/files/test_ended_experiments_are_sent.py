@@ -1,5 +1,6 @@
 """Files of ended experiments in the shared store: whole by their own index, sent file by file, in the background."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,33 +64,39 @@ def test_a_generation_that_was_replaced_before_it_was_sent_is_sent_as_it_ended(
         list(get_files(here.blobs, document, tmp_path / str(generation)))
 
 
+def before_each(here: Machine, monkeypatch: pytest.MonkeyPatch, do: Callable[[str, Path], None]) -> None:
+    """Do something before each file of an experiment is put into the store, with its name there and its place here."""
+    kind = type(here.blobs)
+    put = kind.put
+
+    def after_it(self: Any, name: str, source: Path) -> None:
+        if name.startswith("experiments/"):
+            do(name, source)
+        put(self, name, source)
+
+    monkeypatch.setattr(kind, "put", after_it)
+
+
 def test_an_upload_that_was_broken_off_continues_file_by_file(
     here: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = run(here)
-    kind, sent = type(here.blobs), []
-    real = kind.put
+    sent, is_away = list[str](), True
 
-    def put(self: Any, name: str, source: Path) -> None:
-        if name.startswith("experiments/"):
-            if len(sent) == 5:
-                raise BackendError("The store is away.")
-            sent.append(name)
-        real(self, name, source)
+    def note(name: str, _source: Path) -> None:
+        if is_away and len(sent) == 5:
+            raise BackendError("The store is away.")
+        sent.append(name)
 
-    monkeypatch.setattr(kind, "put", put)
+    before_each(here, monkeypatch, note)
     with pytest.raises(BackendError):
         here.send()
     assert sent_generations(here.blobs, "gb1") == []
-    before = list(sent)
-    monkeypatch.setattr(
-        kind, "put", lambda self, name, source: (sent.append(name), real(self, name, source))[1]
-    )
+    before, is_away = list(sent), False
     here.send()
-    experiment = [name for name in sent if name.startswith("experiments/")]
-    assert len(experiment) == len(set(experiment)) == len(read_experiment(directory).artifacts) + 1
-    assert experiment[: len(before)] == before
-    assert experiment[-1] == document_name("gb1", 1)
+    assert len(sent) == len(set(sent)) == len(read_experiment(directory).artifacts) + 1
+    assert sent[: len(before)] == before
+    assert sent[-1] == document_name("gb1", 1)
 
 
 @pytest.mark.parametrize("at", [0, 5])
@@ -98,19 +105,16 @@ def test_two_senders_of_one_workdir_share_the_files_and_neither_fails(
 ) -> None:
     """`proteinx store push` ended with a trace where the node's agent had sent the rest meanwhile."""
     directory = run(here)
-    kind, sent = type(here.blobs), []
-    real = kind.put
+    sent = list[str]()
 
-    def put(self: Any, name: str, source: Path) -> None:
-        if name.startswith("experiments/"):
-            sent.append(name)
-            if len(sent) == at + 1:
-                here.send()  # the other one, from here to the end
-        if source.is_file() or not name.startswith("experiments/"):
-            return real(self, name, source)
-        raise FileNotFoundError(source)
+    def overtake(name: str, source: Path) -> None:
+        sent.append(name)
+        if len(sent) == at + 1:
+            here.send()  # the other one, from here to the end
+        if not source.is_file():
+            raise FileNotFoundError(source)
 
-    monkeypatch.setattr(kind, "put", put)
+    before_each(here, monkeypatch, overtake)
     here.send()
     document = sent_document(here.blobs, "gb1")
     assert document.artifacts == read_experiment(directory).artifacts

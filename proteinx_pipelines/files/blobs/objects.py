@@ -27,8 +27,8 @@ _T = TypeVar("_T")
 _BLOCK_BYTES = 1 << 18
 _LONGEST = 10_000
 TRIES = 3
-"""Of one transfer whose bytes broke off: obstore continues where they did, which a blob that was written anew meanwhile
-cannot give."""
+"""Most tries of a transfer whose bytes break off. obstore itself goes on where they did, which fails for a blob that
+was written anew meanwhile."""
 _CODE = re.compile(r"<Code>\w{1,60}</Code>")
 
 

@@ -206,10 +206,8 @@ class Database:
                 values = together(connection, [asked.item for asked in batch])
                 settled += zip(batch, values, strict=True)
         except Exception:
-            if (
-                settled
-            ):  # the commit failed: whether it is on disk is not known, so that nothing may be made again
-                raise
+            if settled:
+                raise  # the commit failed: what is on disk is not known, so nothing may be made again
             return False
         return True
 
