@@ -14,7 +14,8 @@ from measure import Figure, Goal, Spread
 PAGES = {
     "first": "page=1", "deep": "page=1000", "last": "page=2000", "state": "state=SUCCEEDED&page=300",
     "failed": "state=FAILED", "source": "source=GFP&page=100",
-    "one_of_sources": "source=TRPB&page=300", "flag": "flag.split.folds=7&page=100",
+    "one_of_sources": "source=TRPB&page=300", "two_filters": "source=TRPB&state=SUCCEEDED&page=300",
+    "flag": "flag.split.folds=7&page=100",
     "metric": "metric.test/spearman.min=0.9&page=20", "by_metric": "sort=-metric.test/spearman&page=500",
     "by_started": "sort=started_at&page=1000", "by_source": "sort=source&page=1500", "order": "sort=order&page=200",
     "text": "q=gb1-99",

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import insert, update
+from sqlalchemy import event, insert, update
 
 from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.database.tables import groups, nodes
 from proteinx_pipelines.master.jobs import source_lists
 from proteinx_pipelines.master.jobs.listing import JobFilter, list_jobs
 from proteinx_pipelines.master.jobs.metric_rows import write_metrics
+from proteinx_pipelines.master.jobs.ordering import numbers_of
 from proteinx_pipelines.master.master import Master
 
 
@@ -116,6 +117,33 @@ def test_a_source_is_found_alone_and_among_others(http: TestClient, monkeypatch:
     assert found(source="GB1") == some
     hold = {"action": "hold", "filter": {"source": "TRPB"}}
     assert len(http.post("/api/jobs/actions", json=hold).json()["done"]) == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"state": "WAITING", "source": "GB1"}, {"state": "WAITING,RUNNING"}, {"model": "gp", "source": "GFP"}],
+    ids=["two filters", "two values", "nothing"],
+)
+def test_pages_of_several_filters_are_read_in_order_of_arrival(
+    query: dict[str, str], master: Master, three: list[str]
+) -> None:
+    """Each such page of a long list sorted all that the filters find, however little of it was shown."""
+    asked: list[tuple[str, Any]] = []
+    with master.database.engine.connect() as connection:
+        if connection.dialect.name != "sqlite":
+            pytest.skip("the plan is SQLite's")
+        wanted = JobFilter.parse(query).conditions(connection)
+
+        @event.listens_for(connection, "before_cursor_execute")
+        def note(_connection, _cursor, statement: str, values: Any, *_more: Any) -> None:
+            if statement.startswith("SELECT"):
+                asked.append((statement, values))
+
+        numbers_of(connection, wanted, "-created_at", 0, 50)
+        event.remove(connection, "before_cursor_execute", note)
+        [(statement, values)] = asked
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    assert [row.detail for row in plan] == ["SCAN jobs USING COVERING INDEX idx_jobs_list"]
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,10 @@ def count_before(connection: Connection, row: Mapping[str, Any]) -> int:
 
 def places_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, int]:
     """Waiting job's id -> the number of jobs before it, of these jobs: for a page of them one look instead of many."""
-    before = {number: k for k, number in enumerate(connection.execute(_LINE).scalars())}
-    numbers = select(jobs.c.job_id, jobs.c.number).where(jobs.c.job_id.in_(job_ids))
-    return {row.job_id: before[row.number] for row in connection.execute(numbers) if row.number in before}
+    chosen = select(jobs.c.number, jobs.c.job_id).where(jobs.c.job_id.in_(job_ids))
+    wanted = {row.number: row.job_id for row in connection.execute(chosen)}
+    line = connection.execute(_LINE).scalars().all()
+    return {wanted[number]: before for before, number in enumerate(line) if number in wanted}
 
 
 def latest_start(

@@ -1,8 +1,9 @@
 """Numbers of the jobs on a page: filtered, in order, fast at any depth.
 
-Without a filter, an index has the order and the page is walked to in it. With filters, the narrow copy of the table
-(`idx_jobs_list`) is read once and what it finds is sorted: `_read` keeps SQLite from choosing an index that leads to a
-row of 4 kB for each job that is looked at.
+Without a filter, or with one value of one column, an index has the order and the page is walked to in it. With other
+filters the narrow copy of the table (`idx_jobs_list`) is read: in its own order, that of arrival, up to the end of the
+page, and whole where another order is asked for. `_read` keeps SQLite from choosing an index that leads to a row of
+4 kB for each job that is looked at.
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,8 @@ def count(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> 
     if found is not None:
         query = select(func.count()).select_from(found.subquery())
     else:
-        query = _Page(connection, conditions, "created_at").filtered(select(func.count()).select_from(jobs))
+        page = _Page(connection, conditions, "created_at", counts=True)
+        query = page.filtered(select(func.count()).select_from(jobs))
     return int(connection.execute(query).scalar_one())
 
 
@@ -81,9 +83,17 @@ def rows_of(connection: Connection, numbers: Sequence[int]) -> list[dict[str, An
 class _Page:
     """The queries of one list."""
 
-    def __init__(self, connection: Connection, conditions: Sequence[ColumnElement[bool]], sort: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        conditions: Sequence[ColumnElement[bool]],
+        sort: str,
+        *,
+        counts: bool = False,
+    ) -> None:
         self._conditions, self._sort = conditions, sort
-        is_one_index = len(conditions) <= 1 and all(map(_is_indexed, conditions))
+        serves = _is_indexed if counts else _is_one_value
+        is_one_index = len(conditions) <= 1 and all(map(serves, conditions))
         is_in_order = not conditions or sort.removeprefix("-") == "created_at"
         self._reads_all = connection.dialect.name == "sqlite" and not (is_one_index and is_in_order)
 
@@ -101,10 +111,10 @@ class _Page:
         numbers = self.filtered(select(jobs.c.number))
         if name == "created_at":  # the order of arrival, which the numbers have
             found = _rows_of_one(self._conditions)
-            if found is not None:
-                number = found.selected_columns[0]
-                return [found.order_by(number.desc() if self._sort.startswith("-") else number)]
-            return [numbers.order_by(*self._by(jobs.c.number))]
+            # Not hidden from SQLite: the copy has this order.
+            number = jobs.c.number if found is None else found.selected_columns[0]
+            ordered = number.desc() if self._sort.startswith("-") else number
+            return [(numbers if found is None else found).order_by(ordered)]
         if name == "order":
             line = (jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place)
             return [numbers.order_by(*map(self._read, line))]
@@ -159,6 +169,12 @@ def _rows_of_one(conditions: Sequence[ColumnElement[bool]]) -> Select[Any] | Non
 
 
 def _is_indexed(condition: ColumnElement[bool]) -> bool:
-    """True if one index of two columns answers a condition: a column has a value."""
+    """True if one index of two columns finds the jobs of a condition: it is about one column."""
     left = getattr(condition, "left", None)
     return isinstance(left, Column) and left.table is jobs and left is not jobs.c.number
+
+
+def _is_one_value(condition: ColumnElement[bool]) -> bool:
+    """True if that index has them in order of arrival too: the column has one value."""
+    values = getattr(getattr(condition, "right", None), "value", None)
+    return _is_indexed(condition) and not (isinstance(values, list | tuple) and len(values) > 1)
