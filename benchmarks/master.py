@@ -81,8 +81,11 @@ def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--peer-runs",
         type=int,
-        default=50,
-        help="runs that the peer creates in one repeat: it takes minutes for 1,000",
+        default=100,
+        help="runs that the peer creates in one repeat: it takes half a minute or more for 1,000",
+    )
+    parser.add_argument(
+        "--peer-clients", type=int, default=8, help="from 32 on its SQLite refuses half of them"
     )
     parser.add_argument("--listed", type=int, default=100_000, help="jobs in the list")
     parser.add_argument("--streams", type=int, default=200, help="readers of events")
@@ -113,7 +116,7 @@ def submit_figures(master: RunningMaster, options: argparse.Namespace, clock: Pe
             used = master.cpu_s() - before
             refused.update(load.bad)
             if peer is not None:
-                other = peer.create_runs(options.peer_runs, options.clients)
+                other = peer.create_runs(options.peer_runs, options.peer_clients)
             if repeat:  # the first one is to warm up
                 loads.append(load)
                 accepted.append(max(1, options.jobs - sum(load.bad.values())))
@@ -126,12 +129,13 @@ def submit_figures(master: RunningMaster, options: argparse.Namespace, clock: Pe
         "jobs_a_second": [round(1 / seconds) for seconds in each], "refused": dict(refused),
         "clients_cpu_s_of_1000": [1000 * load.cpu_s / n for n, load in zip(accepted, loads, strict=True)],
     }  # fmt: skip
-    name = "MLflow's server, SQLite: runs created over REST" if others else None
+    name = f"MLflow's server, SQLite, {options.peer_clients} clients: runs over REST" if others else None
     theirs = [1000 * load.seconds / len(load.latencies) for load in others]
     theirs_p99 = [load.quantile(0.99) for load in others]
     if others:
         facts |= {
-            "peer_runs": options.peer_runs, "peer_runs_a_second": [round(1000 / seconds, 1) for seconds in theirs],
+            "peer_runs": options.peer_runs, "peer_clients": options.peer_clients,
+            "peer_runs_a_second": [round(1000 / seconds, 1) for seconds in theirs],
             "peer_refused": dict(sum((Counter(load.bad) for load in others), Counter[str]())),
         }  # fmt: skip
     return [
