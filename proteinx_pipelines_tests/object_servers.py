@@ -22,14 +22,30 @@ KEY, SECRET = "proteinxkey", "proteinxsecret"
 BUCKET = "bucket"
 
 
-@dataclass
 class ObjectServer:
-    """A running S3 server, and the environment that leads to it."""
+    """An S3 server by rclone, and the environment that leads to it."""
 
-    process: "subprocess.Popen[bytes]"
-    root: Path
-    """Folder of the buckets: what is below is what the server stores."""
-    endpoint: str
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        """Folder of the buckets: what is below is what the server stores."""
+        self._program, self._port = rclone(), free_port()
+        self.endpoint = f"http://127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        """Serve the folder, always at the same address."""
+        words = ("serve", "s3", "--addr", f"127.0.0.1:{self._port}", "--auth-key", f"{KEY},{SECRET}")
+        self.process = subprocess.Popen(
+            [self._program, *words, str(self.root)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "RCLONE_CONFIG": os.devnull},
+        )  # fmt: skip
+        _wait_for(self._port, self.process)
+
+    def stop(self) -> None:
+        """End the server at once; what it has stored stays."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
 
     @property
     def url(self) -> str:
@@ -77,29 +93,12 @@ def rclone() -> str:
 def serve_s3(root: Path) -> Iterator[ObjectServer]:
     """Serve a folder as S3 by rclone until the end of the block."""
     pytest.importorskip("obstore", reason="the extra `objects` is not installed")
-    program, port = rclone(), free_port()
     (root / BUCKET).mkdir(parents=True, exist_ok=True)
-    command = [
-        program,
-        "serve",
-        "s3",
-        "--addr",
-        f"127.0.0.1:{port}",
-        "--auth-key",
-        f"{KEY},{SECRET}",
-        str(root),
-    ]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, "RCLONE_CONFIG": os.devnull},
-    )  # fmt: skip
+    server = ObjectServer(root)
     try:
-        _wait_for(port, process)
-        yield ObjectServer(process, root, f"http://127.0.0.1:{port}")
+        yield server
     finally:
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        process.wait()
+        server.stop()
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:

@@ -77,7 +77,7 @@ def mixed_job(k: int) -> tuple[dict[str, Any], Wanted]:
     if k % 40 == 7:
         return {**flags, "data": {"source": SOURCE, "dms_score": {"min": 1e6 + k}}}, EMPTY
     if k % 40 == 27:
-        return {**flags, "split": {"method": "file", "path": f"no-such-{k}.csv"}}, REFUSED
+        return {**flags, "split": {"method": "file", "path": f"no-such-{k}.csv", "column": "fold"}}, REFUSED
     return flags, CANCELLED if k % 20 == 17 else ORDINARY
 
 

@@ -30,7 +30,6 @@ from proteinx_pipelines_tests.chaos import service_manager
 from proteinx_pipelines_tests.chaos.redis_server import OPTIONS
 from proteinx_pipelines_tests.object_servers import ObjectServer, serve_s3
 from proteinx_pipelines_tests.story.conftest import DEMO, family_of, kill_all
-from proteinx_pipelines_tests.waiting import wait_until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 MACHINES = ("the Master's machine", "the node's machine", "the machine of the store", "anywhere")
@@ -78,6 +77,7 @@ class Site:
     """Three machines in three folders, and the shell of somebody who reads the page."""
 
     def __init__(self, folder: Path, store: ObjectServer) -> None:
+        self.store = store
         self.roots = {
             "the Master's machine": folder / "m",
             "the node's machine": folder / "n",
@@ -286,10 +286,14 @@ def test_whatever_is_lost_comes_back_by_the_commands_of_the_page(site: Site, tmp
     site.follow("Redis lost")
     site.ended(waiting)
 
-    # The store, while the node still sends: a folder that gets a file meanwhile is not empty yet.
-    wait_until(lambda: shutil.rmtree(bucket, ignore_errors=True) or not bucket.exists())
+    # The store and its disk, while the node still sends. rclone remembers what was in its folder: it has to end first.
+    site.store.stop()
+    shutil.rmtree(bucket)
     site.ended(site.submit(**{"split.seed": 7}))
-    site.follow("Store lost")
+    made_again, sent_again = blocks("Store lost")
+    site.type(*made_again)
+    site.store.start()
+    site.type(*sent_again)
     assert list((bucket / "store" / "stages" / "embedding").glob("*"))
 
     # The Master and its disk: as of the backup, with everything that was in it; the node goes on with it.
