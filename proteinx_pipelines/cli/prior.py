@@ -62,8 +62,9 @@ def learn(
     """Learn a prior from single substitutions of the catalog's sources and write it to a file.
 
     Scores count by their ranks within a source, the higher the better. Related proteins form families, and the file
-    has weights without each group of families, so that no protein is predicted by what its relatives taught. Printed:
-    the Spearman of each source with effects that were learned without its family.
+    has weights without each group of families, so that no protein is predicted by what its relatives taught. With ten
+    families or more it also has a model of new positions. Printed: the Spearman of each source with effects that were
+    learned without its family.
     """
     from proteinx_pipelines.stages.train.prior import write_prior
     from proteinx_pipelines.stages.train.prior_learning import learn as learn_prior
@@ -96,8 +97,9 @@ def show(file: Path | None, template: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(_document(found, related))
         return
+    also = "" if found.new_positions is None else "; with a model of new positions"
     click.echo(
-        f"{len(found.members)} assays in {len(found.weights) - 1} groups of families; sha256 {found.sha256}"
+        f"{len(found.members)} assays in {len(found.weights) - 1} groups of families{also}; sha256 {found.sha256}"
     )
     for member in found.members:
         mark = " (related: left out)" if related is not None and member.name in related else ""
@@ -108,6 +110,7 @@ def _document(found: "Prior", related: Sequence[str] | None) -> dict[str, Any]:
     document: dict[str, Any] = {
         "sha256": found.sha256,
         "groups": len(found.weights) - 1,
+        "new_positions": found.new_positions is not None,
         "members": [
             {"name": each.name, "residues": len(each.sequence), "group": each.group} for each in found.members
         ],

@@ -7,8 +7,9 @@ chosen by looking at scores.
 
 With a structure or an alignment (`Embedding.evidence`), `informed` chooses what is used, and the shares of both parts
 are chosen on training rows left out as the split leaves out its test rows. With a prior alone both parts know it where
-test positions were measured in training; at new positions only the trees do, beside the process without it: two models
-that err in different ways are better together there than two that lean on the same prior (measured in docs/models.md).
+test positions were measured in training. At new positions, half is a model learned across assays (`new_positions`), the
+other half the mean of a process with the prior and one without it; with a prior that has no such model, `auto` is the
+process without the prior and trees that know it. Models that err in different ways are better together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,56 +19,65 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.records import Embedding
-from proteinx_pipelines.stages.train import boosting, gp
+from proteinx_pipelines.stages.train import boosting, gp, new_positions
 from proteinx_pipelines.stages.train.boosting import TreesPredictor
 from proteinx_pipelines.stages.train.evidence_sites import kinds_given
 from proteinx_pipelines.stages.train.gp_predictor import GpPredictor, restore_process
 from proteinx_pipelines.stages.train.gp_rows import MutationRows
 from proteinx_pipelines.stages.train.gp_structure import on_grid
 from proteinx_pipelines.stages.train.informed import ALWAYS, Informed, about_kinds, fit_informed
+from proteinx_pipelines.stages.train.new_positions import SubstitutionTable
 from proteinx_pipelines.stages.train.promise import promise_of
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
+TABLE, SECOND = "new_positions", "gp_with_prior"
+"""Names of the table and of the second process, in settings, tensors and `training.json`."""
 GP_SHARE = 0.6
 FEWEST_FOR_TREES = 50
 FEWEST_POSITIONS = 5
 """Training positions below which nothing can be learned of what makes one sensitive: the process keeps the prior."""
+SHARE_BESIDE_TABLE = 0.5
+"""Share of the processes beside predictions learned across assays."""
 
 
 @dataclass(frozen=True)
 class AutoPredictor:
-    """A Gaussian process and, most often, trees."""
+    """A Gaussian process and, most often, trees or a table of substitutions."""
 
     process: GpPredictor
-    trees: TreesPredictor | None
+    other: TreesPredictor | SubstitutionTable | None
     share: float = GP_SHARE
-    """Weight of the process; that of the trees is the rest."""
+    """Weight of the process; that of the other part is the rest."""
+    second: GpPredictor | None = None
+    """A process that knows the prior: the mean of both takes the place of the process beside a table."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
         values = self.process.mean(embedding, rows)
-        if self.trees is None:
+        if self.second is not None:
+            values = (values + self.second.mean(embedding, rows)) / 2
+        if self.other is None:
             return values
-        return np.asarray(self.share * values + (1 - self.share) * self.trees.mean(embedding, rows))
+        return np.asarray(self.share * values + (1 - self.share) * self.other.mean(embedding, rows))
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
         """Deviation of the Gaussian process if it is alone; None for the mixture, which has none of its own."""
-        return self.process.deviation(embedding, rows) if self.trees is None else None
+        return self.process.deviation(embedding, rows) if self.other is None else None
 
     def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Mean and deviation of the rows, as `mean` and `deviation` give them."""
-        if self.trees is None:
+        if self.other is None:
             return self.process.both(embedding, rows)
         return self.mean(embedding, rows), None
 
     def typical_deviation(self) -> float | None:
         """As the Gaussian process where it is alone; None for the mixture."""
-        return self.process.typical_deviation() if self.trees is None else None
+        return self.process.typical_deviation() if self.other is None else None
 
     @property
     def is_joint(self) -> bool:
         """True if the Gaussian process is alone."""
-        return self.trees is None
+        return self.other is None
 
     @property
     def draws_any_number(self) -> bool:
@@ -85,14 +95,31 @@ class AutoPredictor:
         return self.process.draws(embedding, rows, n, seed)
 
     def settings(self) -> dict[str, Any]:
-        """Settings of both parts."""
+        """Settings of the parts."""
         share = {} if self.share == GP_SHARE else {"share": self.share}
-        return {"gp": self.process.settings(), "boosting": self.trees and self.trees.settings(), **share}
+        return {"boosting": None, **{name: part.settings() for name, part in self._parts.items()}, **share}
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Tensors of both parts, prefixed with their names."""
-        parts = {"gp": self.process.tensors(), "boosting": {} if self.trees is None else self.trees.tensors()}
-        return {f"{part}.{name}": value for part, found in parts.items() for name, value in found.items()}
+        """Tensors of the parts, prefixed with their names."""
+        return {
+            f"{part}.{name}": value
+            for part, predictor in self._parts.items()
+            for name, value in predictor.tensors().items()
+        }
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the parts."""
+        return list(self._parts)
+
+    @property
+    def _parts(self) -> dict[str, GpPredictor | TreesPredictor | SubstitutionTable]:
+        found: dict[str, GpPredictor | TreesPredictor | SubstitutionTable] = {"gp": self.process}
+        if self.second is not None:
+            found[SECOND] = self.second
+        if self.other is not None:
+            found[TABLE if isinstance(self.other, SubstitutionTable) else "boosting"] = self.other
+        return found
 
 
 def fit(task: FitTask) -> Fit:
@@ -106,20 +133,28 @@ def fit(task: FitTask) -> Fit:
     several = isinstance(rows, MutationRows) and bool((rows.training.counts > 1).any())
     several = several or on_grid(rows) is not None
     alone = several or len(task.fold.train) < FEWEST_FOR_TREES
-    trees = None if alone else boosting.fit_trees(task, kind="boosting", kinds=in_trees)
+    table = new_positions.fit_table(task) if in_trees else None
+    if table is not None:
+        informed, told = fit_informed(task)
+        second = None if informed is None else informed.predictor
+        facts = facts if informed is None else {**facts, **told}
+        predictor = AutoPredictor(process, table, SHARE_BESIDE_TABLE, second)
+    else:
+        trees = None if alone else boosting.fit_trees(task, kind="boosting", kinds=in_trees)
+        predictor = AutoPredictor(process, trees)
     info = {
         "kernel": rows.name,
         "noise": process.parameters.noise,
         "converged": process.converged,
-        "parts": ["gp"] if alone else ["gp", "boosting"],
-        **process.chosen,
+        "parts": predictor.parts,
         **facts,
+        **process.chosen,
     }
-    return Fit(AutoPredictor(process, trees), info)
+    return Fit(predictor, info)
 
 
 def prior_in_trees(task: FitTask) -> tuple[str, ...]:
-    """Kinds of evidence that the trees alone are to know: a prior on its own, where test positions are new."""
+    """Kinds of evidence that a process is not to know: a prior on its own, where test positions are new."""
     kinds = kinds_given(task)
     if not kinds or set(kinds) - set(ALWAYS) or len(task.fold.train) < FEWEST_FOR_TREES:
         return ()
@@ -168,6 +203,10 @@ def left_out_trees_of(task: FitTask, informed: Informed) -> np.ndarray:
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> AutoPredictor:
     """The predictor that exported these settings and tensors."""
     process = restore_process(settings["gp"], _of("gp", tensors))
+    if TABLE in settings:
+        table = new_positions.restore(settings[TABLE], _of(TABLE, tensors))
+        second = restore_process(settings[SECOND], _of(SECOND, tensors)) if SECOND in settings else None
+        return AutoPredictor(process, table, float(settings["share"]), second)
     trees = settings["boosting"] and boosting.restore(settings["boosting"], _of("boosting", tensors))
     return AutoPredictor(process, trees or None, float(settings.get("share", GP_SHARE)))
 

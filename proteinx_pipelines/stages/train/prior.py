@@ -20,9 +20,11 @@ import numpy as np
 from proteinx_pipelines.errors import CorruptArtifact, MissingFile
 from proteinx_pipelines.evidence.relatives import relatives
 from proteinx_pipelines.evidence.values import PRIOR as ARRAY
-from proteinx_pipelines.evidence.values import PRIOR_EXCHANGE, PRIOR_MODES
+from proteinx_pipelines.evidence.values import PRIOR_EXCHANGE, PRIOR_LINE, PRIOR_MODES
 from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence
+from proteinx_pipelines.stages.train.new_positions import VERSION as LINE_VERSION
+from proteinx_pipelines.stages.train.new_positions import n_features as n_line_features
 from proteinx_pipelines.stages.train.prior_default import FILE, default_bytes
 from proteinx_pipelines.stages.train.prior_features import FEATURES_VERSION, n_features, prior_features
 
@@ -56,6 +58,8 @@ class Prior:
     exchange: np.ndarray
     """float32 [1 + G, 20, 20], for the same sets: covariance of what the weights leave of two residues at one site."""
     members: tuple[Member, ...]
+    new_positions: np.ndarray | None = None
+    """float32 [1 + G, c], for the same sets: weights of `new_positions`; None with few families, in older files."""
     sha256: str = ""
     """Digest of the file."""
     facts: Mapping[str, Any] | None = None
@@ -73,10 +77,11 @@ class Prior:
         names = tuple(each.name for each in known)
         if len(groups) > 1:
             unknown = np.full((1 + MODES, len(template), len(AMINO_ACIDS)), np.nan, np.float32)
-            return Effects(unknown[0], unknown[1:], self.exchange[0] * np.nan, names, is_used=False)
+            return Effects(unknown[0], unknown[1:], self.exchange[0] * np.nan, None, names, is_used=False)
         row = 1 + groups[0] if groups else 0
         found = predict(self.weights[row], template)
-        return Effects(found[0], found[1:], self.exchange[row], names, is_used=True)
+        line = None if self.new_positions is None else self.new_positions[row]
+        return Effects(found[0], found[1:], self.exchange[row], line, names, is_used=True)
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,8 @@ class Effects:
     """float32 [MODES, L, 20]: by how much effects differ between assays, in the same unit."""
     exchange: np.ndarray
     """float32 [20, 20], of the residues introduced at one site."""
+    new_positions: np.ndarray | None
+    """float32 [c], weights of `new_positions`; None if there are none."""
     left_out: tuple[str, ...]
     """Related members, which the weights have not seen."""
     is_used: bool
@@ -102,6 +109,31 @@ def predict(weights: np.ndarray, template: str) -> np.ndarray:
         weights: float [k, p], of the effects and of further directions, which get the same unit.
         template: sequence; a letter outside the twenty counts as alanine for its neighbours and is NaN itself.
     """
+    effects, real = _raw(weights, template)
+    if real.any():
+        means = effects[:, real].mean(axis=1)
+        effects = (effects - means[:, None, None]) / max(float(effects[0, real].std()), 1e-9)
+    effects[:, ~real.any(axis=1)] = np.nan
+    return np.asarray(effects, np.float32)
+
+
+def predict_each(weights: np.ndarray, template: str) -> np.ndarray:
+    """Effects of every substitution by several priors, float64 [k, L, 20], each standardised by itself; 0 if unknown.
+
+    Args:
+        weights: float [k, p], mean weights.
+        template: as for `predict`.
+    """
+    effects, real = _raw(weights, template)
+    if real.any():
+        spread = np.maximum(effects[:, real].std(axis=1), 1e-9)
+        effects = (effects - effects[:, real].mean(axis=1)[:, None, None]) / spread[:, None, None]
+    effects[:, ~real.any(axis=1)] = 0.0
+    return effects
+
+
+def _raw(weights: np.ndarray, template: str) -> tuple[np.ndarray, np.ndarray]:
+    """Weights times features of every substitution, float64 [k, L, 20], and bool [L, 20], which of them are changes."""
     tokens = np.array([AMINO_ACIDS.find(letter) for letter in template], np.int64)
     known, safe = tokens >= 0, np.maximum(tokens, 0)
     length, n = len(template), len(AMINO_ACIDS)
@@ -111,13 +143,7 @@ def predict(weights: np.ndarray, template: str) -> np.ndarray:
         position, new = np.repeat(sites, n), np.tile(np.arange(n), len(sites))
         features = prior_features(safe, position, new)
         found[:, start * n : (start + len(sites)) * n] = weights @ features.T
-    effects = found.reshape(len(weights), length, n)
-    real = known[:, None] & (np.arange(n) != safe[:, None])
-    if real.any():
-        means = effects[:, real].mean(axis=1)
-        effects = (effects - means[:, None, None]) / max(float(effects[0, real].std()), 1e-9)
-    effects[:, ~known] = np.nan
-    return np.asarray(effects, np.float32)
+    return found.reshape(len(weights), length, n), known[:, None] & (np.arange(n) != safe[:, None])
 
 
 def write_prior(prior: Prior, file: Path) -> None:
@@ -130,10 +156,13 @@ def write_prior(prior: Prior, file: Path) -> None:
         "format": _FORMAT,
         "members": [[each.name, each.sequence, each.group] for each in prior.members],
         "features": FEATURES_VERSION,
+        "new_positions": None if prior.new_positions is None else LINE_VERSION,
         "facts": dict(prior.facts or {}),
     }
     metadata = {"document": json.dumps(document, sort_keys=True)}  # one entry: several come in any order
     tensors = {"weights": prior.weights, "exchange": prior.exchange}
+    if prior.new_positions is not None:
+        tensors["new_positions"] = prior.new_positions
     write_bytes(
         file, save({name: np.ascontiguousarray(each, np.float32) for name, each in tensors.items()}, metadata)
     )
@@ -184,15 +213,19 @@ def _parsed(content: bytes, name: str) -> Prior:
             or not np.isfinite(exchange).all()
         ):
             raise ValueError(f"exchange has shape {exchange.shape}")
+        line = tensors["new_positions"] if facts.get("new_positions") == LINE_VERSION else None
+        if line is not None and (
+            line.shape != (len(weights), n_line_features()) or not np.isfinite(line).all()
+        ):
+            raise ValueError(f"new_positions has shape {line.shape}")
         if any(not 0 <= each.group < len(weights) - 1 for each in members):
             raise ValueError("a member is in a group without weights")
     except (ValueError, KeyError, TypeError, IndexError, SafetensorError, UnicodeDecodeError) as error:
         raise CorruptArtifact(
             f"{name} is not a prior that this version reads ({error}). Make one with `proteinx prior learn`."
         ) from error
-    return Prior(
-        weights.astype(np.float64), exchange, members, hashlib.sha256(content).hexdigest(), facts["facts"]
-    )
+    digest = hashlib.sha256(content).hexdigest()
+    return Prior(weights.astype(np.float64), exchange, members, line, digest, facts["facts"])
 
 
 def prior_of(asked: str | None, file: Path | None) -> Prior | None:
@@ -241,7 +274,12 @@ def with_prior(embedding: Embedding, prior: Prior | None, templates: Mapping[str
         modes[number, :length] = np.moveaxis(found.modes, 0, 1).reshape(length, -1)
     before = embedding.evidence or Evidence(sources, {}, {"structure": {}, "alignment": {}, "warnings": []})
     exchange = np.stack([effects[name].exchange.reshape(1, -1) for name in sources]).astype(np.float32)
-    arrays = {**before.arrays, ARRAY: values, PRIOR_MODES: modes, PRIOR_EXCHANGE: exchange}
+    lines = [effects[name].new_positions for name in sources]
+    unknown = np.full(n_line_features(), np.nan, np.float32)
+    line = np.stack([unknown[None] if each is None else each[None] for each in lines])
+    arrays = {
+        **before.arrays, ARRAY: values, PRIOR_MODES: modes, PRIOR_EXCHANGE: exchange, PRIOR_LINE: line
+    }  # fmt: skip
     evidence = replace(before, arrays=arrays, info={**before.info, ARRAY: facts})
     return replace(embedding, evidence=evidence)
 

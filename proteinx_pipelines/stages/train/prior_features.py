@@ -21,7 +21,7 @@ _MOST = 3.0
 
 def n_features() -> int:
     """Number of columns."""
-    n_exchange, n_site = _exchange(np.zeros(1, np.int64), np.zeros(1, np.int64)).shape[1], 18
+    n_exchange, n_site = exchange_features(np.zeros(1, np.int64), np.zeros(1, np.int64)).shape[1], 18
     n_around = 3 * len(_NEIGHBOURS)
     return int(1 + _N * _N + n_exchange + n_site + n_around + n_exchange * n_site + _N * n_site)
 
@@ -39,7 +39,7 @@ def prior_features(template: np.ndarray, position: np.ndarray, new: np.ndarray) 
     here = sites[position]
     pair = np.zeros((n, _N * _N), np.float32)
     pair[np.arange(n), old * _N + new] = 1.0
-    exchange = _exchange(old, new)
+    exchange = exchange_features(old, new)
     kinds = np.eye(_N)[old]
     return np.concatenate(
         [
@@ -51,7 +51,7 @@ def prior_features(template: np.ndarray, position: np.ndarray, new: np.ndarray) 
     )  # fmt: skip
 
 
-def _exchange(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+def exchange_features(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """float64 [M, 31]: properties of both residues, their differences and sizes, BLOSUM62."""
     values = properties()
     change = values[new] - values[old]

@@ -3,11 +3,13 @@
 Every assay counts alike up to `MOST_ROWS` rows. Related assays form a family; families are spread over at most
 `MOST_GROUPS` groups, and the weights are solved once with all groups and once without each, from the same sums.
 Each assay's own weights are drawn towards the mean; the principal directions of what is left, measured by their
-predictions, are the modes: a stability screen and a growth assay differ along few of them.
+predictions, are the modes: a stability screen and a growth assay differ along few of them. With enough families,
+`new_positions_learning` adds the weights that `new_positions` predicts with.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 from typing import Any
 
@@ -18,7 +20,8 @@ from proteinx_pipelines.evidence.relatives import families
 from proteinx_pipelines.metrics import average_ranks, compute
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.records import AMINO_ACIDS
-from proteinx_pipelines.stages.train.prior import MODES, Member, Prior, predict
+from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES, learn_line
+from proteinx_pipelines.stages.train.prior import MODES, Member, Prior, predict, predict_each
 from proteinx_pipelines.stages.train.prior_features import prior_features
 
 MOST_ROWS = 1200
@@ -131,9 +134,19 @@ def learn(
         kept = number != left_out
         gram = all_gram if left_out < 0 else all_gram - grams[left_out]
         weights.append(np.vstack([mean, _modes(own[kept, left_out + 1] - mean, gram)]))
+    line = None
+    if len(set(family.values())) >= FEWEST_FAMILIES:
+        without = _without_each(grams, totals)
+        line = learn_line(
+            usable,
+            group,
+            lambda assay: predict_each(without(group[assay.name]), assay.template),
+            _tokens,
+            seed,
+        )
     members = tuple(Member(assay.name, assay.template, group[assay.name]) for assay in usable)
     exchange = _exchanges(usable, number, np.array(means))
-    prior = Prior(np.asarray(weights, np.float32), exchange, members, facts=facts)
+    prior = Prior(np.asarray(weights, np.float32), exchange, members, line, facts=facts)
     judged = {assay.name: _judge(assay, prior.weights[1 + group[assay.name]]) for assay in usable}
     return Learned(prior, judged, skipped)
 
@@ -157,6 +170,24 @@ def _spread(family: Mapping[str, int], rows: Mapping[str, int]) -> dict[str, int
         chosen[number] = int(np.argmin(totals))
         totals[chosen[number]] += sizes[number]
     return {name: chosen[number] for name, number in family.items()}
+
+
+def _without_each(grams: Sequence[np.ndarray], totals: Sequence[np.ndarray]) -> Callable[[int], np.ndarray]:
+    """Function of a group: mean weights without it, then without it and group 0, 1, ..., float64 [1 + G, p]."""
+
+    @cache
+    def without(one: int, other: int) -> np.ndarray:
+        kept = [each for each in range(len(grams)) if each not in (one, other)]
+        nothing = np.zeros_like(grams[0]), np.zeros_like(totals[0])
+        return _solve(
+            sum((grams[each] for each in kept), nothing[0]), sum((totals[each] for each in kept), nothing[1])
+        )
+
+    def of_group(own: int) -> np.ndarray:
+        pairs = [(own, own), *((min(own, other), max(own, other)) for other in range(len(grams)))]
+        return np.stack([without(*pair) for pair in pairs])
+
+    return of_group
 
 
 def _own_weights(assays: Sequence[Assay], means: np.ndarray, seed: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from proteinx_pipelines.stages.train.amino_acids import properties, similarity
 
 _REACH = np.arange(-15, 16)
-_TURN = 3.6
+TURN = 3.6
 """Residues in one turn of an alpha helix (Pauling, Corey and Branson 1951, PNAS 37:205)."""
 _AVERAGED = [0, 1, 2, 3, 4, 6]
 """Properties averaged over windows: hydropathy, volume, charge, helix, strand, proline."""
@@ -40,7 +40,7 @@ def window_features(template: np.ndarray) -> np.ndarray:
     apart = (_REACH != 0).astype(np.float64)
     narrow = _averaged(values, np.exp(-(_REACH**2) / (2 * 1.5**2)) * apart)
     wide = _averaged(values, np.exp(-(_REACH**2) / (2 * 5.0**2)) * apart)
-    helix = np.cos(2 * np.pi * _REACH / _TURN) * np.exp(-(_REACH**2) / (2 * 5.0**2)) * apart
+    helix = np.cos(2 * np.pi * _REACH / TURN) * np.exp(-(_REACH**2) / (2 * 5.0**2)) * apart
     strand = np.cos(np.pi * _REACH) * np.exp(-(_REACH**2) / (2 * 2.5**2)) * apart
     here = np.arange(len(template))
     ends = np.exp(-np.stack([here, here[::-1]], axis=1) / 4.0)
@@ -73,7 +73,7 @@ def site_kernels(templates: list[np.ndarray], template: np.ndarray, position: np
     apart[template[:, None] != template[None]] = np.inf
     near, mid = np.exp(-apart / 2.5), np.exp(-apart / 10.0)
     finite = np.where(np.isfinite(apart), apart, 0.0)
-    helix = np.exp(-apart / 8) * (1 + np.cos(2 * np.pi * finite / _TURN)) / 2
+    helix = np.exp(-apart / 8) * (1 + np.cos(2 * np.pi * finite / TURN)) / 2
     strand = np.exp(-apart / 4) * (1 + np.cos(np.pi * finite)) / 2
     return SiteKernels(
         any_residue=0.02 * near + 0.05 * mid + 0.20 * helix + 0.01 * strand + 0.10 * kind + 0.20 * window

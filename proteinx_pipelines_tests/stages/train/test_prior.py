@@ -160,7 +160,8 @@ def test_the_command_learns_from_the_catalog_and_shows_what_is_in_it(tmp_path, m
     shown = json.loads(
         proteinx("prior", "show", "our.prior", "--template", sequence_of(30, 2), "--json").stdout
     )
-    assert shown["related_source"] == ["p2"]
+    assert (shown["related_source"], shown["new_positions"]) == (["p2"], False)
+    assert json.loads(proteinx("prior", "show", "--json").stdout)["new_positions"] is True
     proteinx("prior", "learn", "--out", "x", "--exclude", "nothing", expect=2)
     said = proteinx("prior", "learn", "--out", "x", "--source", "p4", expect=1).stderr  # it was a traceback
     assert "--source p4: not in" in said

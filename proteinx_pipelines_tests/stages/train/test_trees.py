@@ -50,5 +50,5 @@ def test_vectors_are_taken_as_they_are(name, tmp_path):
 def test_auto_leaves_trees_out_where_rows_have_several_mutations(tmp_path):
     experiment = building.ToyExperiment(tmp_path, n=90)
     model, fold = trained(tmp_path / "x", experiment.variants, experiment.embedding, model={"name": "auto"})
-    assert model.predictor.trees is None
+    assert model.predictor.other is None
     assert (model.predict_deviation(experiment.embedding, fold.test) > 0).all()
