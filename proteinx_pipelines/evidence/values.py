@@ -16,7 +16,7 @@ PRIOR_MODES = "prior_modes"
 """Array of directions in which the effects differ between assays, [T, L, modes * 20]."""
 PRIOR_EXCHANGE = "prior_exchange"
 """Array of covariances of two residues at one site, [T, 1, 20 * 20], the same for all sites."""
-PRIOR_LINE = "prior_new_positions"
+PRIOR_NEW_POSITIONS = "prior_new_positions"
 """Array of weights that predict substitutions at new positions, [T, 1, features]; NaN where there are none."""
 
 

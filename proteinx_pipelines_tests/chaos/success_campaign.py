@@ -59,7 +59,7 @@ class Wanted:
 
 ORDINARY = Wanted(frozenset({("SUCCEEDED", None)}))
 EMPTY = Wanted(frozenset({("FAILED", "empty_selection")}), "meant to fail")
-REFUSED = Wanted(frozenset({("REJECTED", "missing_file")}), "meant to be refused")
+NO_FILE = Wanted(frozenset({("FAILED", "bad_split_file")}), "meant to fail")
 CANCELLED = Wanted(
     frozenset({("CANCELLED", "cancelled"), ("CANCELLED", None), ("SUCCEEDED", None)}), "cancelled"
 )
@@ -77,7 +77,7 @@ def mixed_job(k: int) -> tuple[dict[str, Any], Wanted]:
     if k % 40 == 7:
         return {**flags, "data": {"source": SOURCE, "dms_score": {"min": 1e6 + k}}}, EMPTY
     if k % 40 == 27:
-        return {**flags, "split": {"method": "file", "path": f"no-such-{k}.csv", "column": "fold"}}, REFUSED
+        return {**flags, "split": {"method": "file", "path": f"no-such-{k}.csv", "column": "fold"}}, NO_FILE
     return flags, CANCELLED if k % 20 == 17 else ORDINARY
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from proteinx_pipelines.evidence.values import PRIOR, PRIOR_LINE
+from proteinx_pipelines.evidence.values import PRIOR, PRIOR_NEW_POSITIONS
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train.mutations import list_mutations, template_tokens
 from proteinx_pipelines.stages.train.prior_features import exchange_features
@@ -190,9 +190,14 @@ def fit_table(task: FitTask) -> SubstitutionTable | None:
     several templates.
     """
     evidence, tokens = task.embedding.evidence, task.embedding.tokens
-    if evidence is None or tokens is None or len(task.templates) != 1 or PRIOR_LINE not in evidence.arrays:
+    if (
+        evidence is None
+        or tokens is None
+        or len(task.templates) != 1
+        or PRIOR_NEW_POSITIONS not in evidence.arrays
+    ):
         return None
-    effects, weights = evidence.arrays[PRIOR][0], evidence.arrays[PRIOR_LINE][0, 0]
+    effects, weights = evidence.arrays[PRIOR][0], evidence.arrays[PRIOR_NEW_POSITIONS][0, 0]
     if not (np.isfinite(weights).all() and np.isfinite(effects).any()):
         return None
     rows = task.fold.train

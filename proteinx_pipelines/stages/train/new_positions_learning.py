@@ -28,7 +28,7 @@ FEWEST_FAMILIES = 10
 _FOLDS = 5
 
 
-def learn_line(
+def learn_new_positions(
     assays: Sequence["Assay"],
     group: Mapping[str, int],
     effects: Callable[["Assay"], np.ndarray],

@@ -20,11 +20,11 @@ import numpy as np
 from proteinx_pipelines.errors import CorruptArtifact, MissingFile
 from proteinx_pipelines.evidence.relatives import relatives
 from proteinx_pipelines.evidence.values import PRIOR as ARRAY
-from proteinx_pipelines.evidence.values import PRIOR_EXCHANGE, PRIOR_LINE, PRIOR_MODES
+from proteinx_pipelines.evidence.values import PRIOR_EXCHANGE, PRIOR_MODES, PRIOR_NEW_POSITIONS
 from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence
-from proteinx_pipelines.stages.train.new_positions import VERSION as LINE_VERSION
-from proteinx_pipelines.stages.train.new_positions import n_features as n_line_features
+from proteinx_pipelines.stages.train.new_positions import VERSION as NEW_POSITIONS_VERSION
+from proteinx_pipelines.stages.train.new_positions import n_features as n_new_positions_features
 from proteinx_pipelines.stages.train.prior_default import FILE, default_bytes
 from proteinx_pipelines.stages.train.prior_features import FEATURES_VERSION, n_features, prior_features
 
@@ -80,8 +80,8 @@ class Prior:
             return Effects(unknown[0], unknown[1:], self.exchange[0] * np.nan, None, names, is_used=False)
         row = 1 + groups[0] if groups else 0
         found = predict(self.weights[row], template)
-        line = None if self.new_positions is None else self.new_positions[row]
-        return Effects(found[0], found[1:], self.exchange[row], line, names, is_used=True)
+        new = None if self.new_positions is None else self.new_positions[row]
+        return Effects(found[0], found[1:], self.exchange[row], new, names, is_used=True)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def write_prior(prior: Prior, file: Path) -> None:
         "format": _FORMAT,
         "members": [[each.name, each.sequence, each.group] for each in prior.members],
         "features": FEATURES_VERSION,
-        "new_positions": None if prior.new_positions is None else LINE_VERSION,
+        "new_positions": None if prior.new_positions is None else NEW_POSITIONS_VERSION,
         "facts": dict(prior.facts or {}),
     }
     metadata = {"document": json.dumps(document, sort_keys=True)}  # one entry: several come in any order
@@ -213,11 +213,14 @@ def _parsed(content: bytes, name: str) -> Prior:
             or not np.isfinite(exchange).all()
         ):
             raise ValueError(f"exchange has shape {exchange.shape}")
-        line = tensors["new_positions"] if facts.get("new_positions") == LINE_VERSION else None
-        if line is not None and (
-            line.shape != (len(weights), n_line_features()) or not np.isfinite(line).all()
+        new_positions = (
+            tensors["new_positions"] if facts.get("new_positions") == NEW_POSITIONS_VERSION else None
+        )
+        if new_positions is not None and (
+            new_positions.shape != (len(weights), n_new_positions_features())
+            or not np.isfinite(new_positions).all()
         ):
-            raise ValueError(f"new_positions has shape {line.shape}")
+            raise ValueError(f"new_positions has shape {new_positions.shape}")
         if any(not 0 <= each.group < len(weights) - 1 for each in members):
             raise ValueError("a member is in a group without weights")
     except (ValueError, KeyError, TypeError, IndexError, SafetensorError, UnicodeDecodeError) as error:
@@ -225,7 +228,7 @@ def _parsed(content: bytes, name: str) -> Prior:
             f"{name} is not a prior that this version reads ({error}). Make one with `proteinx prior learn`."
         ) from error
     digest = hashlib.sha256(content).hexdigest()
-    return Prior(weights.astype(np.float64), exchange, members, line, digest, facts["facts"])
+    return Prior(weights.astype(np.float64), exchange, members, new_positions, digest, facts["facts"])
 
 
 def prior_of(asked: str | None, file: Path | None) -> Prior | None:
@@ -274,11 +277,12 @@ def with_prior(embedding: Embedding, prior: Prior | None, templates: Mapping[str
         modes[number, :length] = np.moveaxis(found.modes, 0, 1).reshape(length, -1)
     before = embedding.evidence or Evidence(sources, {}, {"structure": {}, "alignment": {}, "warnings": []})
     exchange = np.stack([effects[name].exchange.reshape(1, -1) for name in sources]).astype(np.float32)
-    lines = [effects[name].new_positions for name in sources]
-    unknown = np.full(n_line_features(), np.nan, np.float32)
-    line = np.stack([unknown[None] if each is None else each[None] for each in lines])
+    weights = [effects[name].new_positions for name in sources]
+    unknown = np.full(n_new_positions_features(), np.nan, np.float32)
+    new_positions = np.stack([unknown[None] if each is None else each[None] for each in weights])
     arrays = {
-        **before.arrays, ARRAY: values, PRIOR_MODES: modes, PRIOR_EXCHANGE: exchange, PRIOR_LINE: line
+        **before.arrays, ARRAY: values, PRIOR_MODES: modes, PRIOR_EXCHANGE: exchange,
+        PRIOR_NEW_POSITIONS: new_positions,
     }  # fmt: skip
     evidence = replace(before, arrays=arrays, info={**before.info, ARRAY: facts})
     return replace(embedding, evidence=evidence)

@@ -20,7 +20,7 @@ from proteinx_pipelines.evidence.relatives import families
 from proteinx_pipelines.metrics import average_ranks, compute
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.records import AMINO_ACIDS
-from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES, learn_line
+from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES, learn_new_positions
 from proteinx_pipelines.stages.train.prior import MODES, Member, Prior, predict, predict_each
 from proteinx_pipelines.stages.train.prior_features import prior_features
 
@@ -134,10 +134,10 @@ def learn(
         kept = number != left_out
         gram = all_gram if left_out < 0 else all_gram - grams[left_out]
         weights.append(np.vstack([mean, _modes(own[kept, left_out + 1] - mean, gram)]))
-    line = None
+    new_positions = None
     if len(set(family.values())) >= FEWEST_FAMILIES:
         without = _without_each(grams, totals)
-        line = learn_line(
+        new_positions = learn_new_positions(
             usable,
             group,
             lambda assay: predict_each(without(group[assay.name]), assay.template),
@@ -146,7 +146,7 @@ def learn(
         )
     members = tuple(Member(assay.name, assay.template, group[assay.name]) for assay in usable)
     exchange = _exchanges(usable, number, np.array(means))
-    prior = Prior(np.asarray(weights, np.float32), exchange, members, line, facts=facts)
+    prior = Prior(np.asarray(weights, np.float32), exchange, members, new_positions, facts=facts)
     judged = {assay.name: _judge(assay, prior.weights[1 + group[assay.name]]) for assay in usable}
     return Learned(prior, judged, skipped)
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from proteinx_pipelines.errors import CorruptArtifact
-from proteinx_pipelines.evidence.values import PRIOR_LINE
+from proteinx_pipelines.evidence.values import PRIOR_NEW_POSITIONS
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train import new_positions
 from proteinx_pipelines.stages.train.new_positions import (
@@ -102,7 +102,7 @@ def test_the_weights_are_read_back_to_the_bit_and_a_file_may_be_without_them(lea
     template = sequence_of(30, 5)
     given = Embedding(None, {"name": "onehot"}, tokens=tokens_of(template).astype(np.uint8)[None])
     found = with_prior(given, old, {"x": template})
-    assert np.isnan(found.evidence.arrays[PRIOR_LINE]).all()
+    assert np.isnan(found.evidence.arrays[PRIOR_NEW_POSITIONS]).all()
     write_prior(replace(learned.prior, new_positions=learned.prior.new_positions[:, :-1]), tmp_path / "r")
     with pytest.raises(CorruptArtifact, match="new_positions"):
         read_prior(tmp_path / "r")
@@ -146,7 +146,7 @@ def line(value: float) -> np.ndarray:
 
 def evidence_with(weights: np.ndarray):
     known = prior_evidence(np.random.default_rng(3).normal(size=(SITES, 20)))
-    return replace(known, arrays={**known.arrays, PRIOR_LINE: weights})
+    return replace(known, arrays={**known.arrays, PRIOR_NEW_POSITIONS: weights})
 
 
 def test_auto_at_new_positions_is_the_mean_of_two_processes_and_what_was_learned(tmp_path):
