@@ -60,6 +60,7 @@ SET = (
     Benchmark("files", tiny=("--rows", "2000")),
     Benchmark("reporting", tiny=("--small",)),
     Benchmark("shared_store", tiny=("--variants", "40")),
+    Benchmark("shards", tiny=("--only", "folds", "--variants", "100")),
     Benchmark("rerun", full=("--limit", "149360", "--window", "16"), tiny=("--limit", "300")),
     Benchmark("growth", tiny=("--sizes", "200", "400")),
     Benchmark("scale", bench=("--finished", "2000"), tiny=("--finished", "50", "--messages", "200")),

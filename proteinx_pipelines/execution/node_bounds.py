@@ -72,6 +72,7 @@ def problems_of(flags: ExperimentFlags, machine: Machine) -> Iterator[Problem]:
         )
         yield Problem(("train", "num_workers"), text)
     yield from _lacking(arguments)
+    yield from _in_parts(arguments)
     if machine.gpus == 0:
         yield from _without_gpu(arguments)
 
@@ -102,10 +103,18 @@ def _lacking(arguments: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
+def _in_parts(arguments: dict[str, Any]) -> Iterator[Problem]:
+    """Strategies that leave each process a part of the weights, and give nobody the whole."""
+    value = arguments.get("strategy")
+    if isinstance(value, str) and value.startswith("deepspeed_stage_3"):
+        text = f"{value!r} leaves each process a part of the weights, no model; 'fsdp' gathers them: use it"
+        yield Problem(("trainer", "strategy"), text)
+
+
 def _without_gpu(arguments: dict[str, Any]) -> Iterator[Problem]:
     for name, value in (
         ("accelerator", arguments.get("accelerator")),
         ("strategy", arguments.get("strategy")),
     ):
-        if isinstance(value, str) and (value in ("gpu", "cuda") or value.startswith("fsdp")):
+        if isinstance(value, str) and (value in ("gpu", "cuda") or value.startswith(("fsdp", "deepspeed"))):
             yield Problem(("trainer", name), f"{value!r} needs a GPU, and this node has none; use 'auto'")

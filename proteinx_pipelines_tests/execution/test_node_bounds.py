@@ -57,7 +57,7 @@ def test_processes_that_load_batches_are_counted_over_all_devices() -> None:
 def test_what_needs_a_package_that_is_not_there_is_refused_by_its_name(
     flag: str, value: str, package: str
 ) -> None:
-    (sentence,) = problems(SMALL, **{f"trainer.{flag}": value})
+    sentence, *_ = problems(SMALL, **{f"trainer.{flag}": value})
     assert sentence.startswith(
         f"`trainer.{flag}`: {value!r} needs the package {package!r}, which is not installed on this node"
     )
@@ -74,6 +74,20 @@ def test_what_needs_a_gpu_is_refused_where_there_is_none(flag: str, value: str) 
     assert problems(Machine(cores=4, gpus=None), **{f"trainer.{flag}": value}) == [], (
         "nobody has counted them"
     )
+
+
+def test_deepspeed_lacks_a_gpu_as_well() -> None:
+    *_, sentence = problems(SMALL, **{"trainer.strategy": "deepspeed_stage_2"})
+    assert (
+        sentence == "`trainer.strategy`: 'deepspeed_stage_2' needs a GPU, and this node has none; use 'auto'."
+    )
+
+
+@pytest.mark.parametrize("name", ["deepspeed_stage_3", "deepspeed_stage_3_offload"])
+def test_a_strategy_that_gives_nobody_the_whole_weights_is_refused(name: str) -> None:
+    sentences = problems(LARGE, **{"trainer.strategy": name})
+    assert any("a part of the weights, no model; 'fsdp' gathers them" in sentence for sentence in sentences)
+    assert not any("part of the weights" in each for each in problems(LARGE, **{"trainer.strategy": "fsdp"}))
 
 
 def test_a_model_that_reads_none_of_it_is_not_refused() -> None:

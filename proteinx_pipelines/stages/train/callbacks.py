@@ -21,6 +21,7 @@ from proteinx_pipelines.flags.train import TrainFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.train.network_module import NetworkModule
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
+from proteinx_pipelines.stages.train.sharded import current_weights
 
 _HISTOGRAM_BINS = 30
 
@@ -62,13 +63,14 @@ class Journal(Callback):
         found = {"train/loss": float(trainer.callback_metrics["train/loss"]), **_validation(pl_module)}
         found |= _others(trainer, found)
         self.curve.append({"epoch": epoch, "step": step, **found})
+        every = self._flags.histogram_every_n_epochs
+        weights = current_weights(pl_module) if every and (epoch + 1) % every == 0 else {}
         if not trainer.is_global_zero:
             return
         for name, value in found.items():
             self._monitor.metric(name, value, step=step, epoch=epoch)
-        every = self._flags.histogram_every_n_epochs
-        if every and (epoch + 1) % every == 0:
-            self._histograms(pl_module, step)
+        learned = [name for name, _ in _network(pl_module).named_parameters()]
+        self._histograms({name: weights[name] for name in learned if name in weights}, step)
         self._monitor.event("epoch_finished", epoch=epoch, **found)
 
     def state_dict(self) -> dict[str, Any]:
@@ -83,9 +85,9 @@ class Journal(Callback):
         n_epochs = self._flags.max_epochs
         self._monitor.progress(done, n_epochs, f"epoch {trainer.current_epoch + 1}/{n_epochs}")
 
-    def _histograms(self, module: LightningModule, step: int) -> None:
-        for name, weights in _network(module).named_parameters():
-            values = weights.detach().float().cpu().numpy()
+    def _histograms(self, weights: Mapping[str, torch.Tensor], step: int) -> None:
+        for name, weight in weights.items():
+            values = weight.numpy()
             if not np.isfinite(values).all():
                 continue  # the check of the loss reports it one step later
             counts, edges = histogram(values, _HISTOGRAM_BINS)
@@ -107,7 +109,8 @@ class BestWeights(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the weights if this epoch's validation is the best so far."""
-        loss = _validation(pl_module).get("val/loss")
+        # The first rank's, so that all gather the weights of the same epochs: each may have validated its own rows.
+        loss = trainer.strategy.broadcast(_validation(pl_module).get("val/loss"))
         if loss is not None and loss < self._loss:
             self._loss, self.epoch = loss, trainer.current_epoch
             self.weights = current_weights(pl_module)
@@ -252,12 +255,6 @@ def _others(trainer: Trainer, found: Mapping[str, float]) -> dict[str, float]:
         for name, value in logged.items()
         if np.isfinite(value) and name not in per_step and name != "epoch" and not name.startswith("lr-")
     }
-
-
-def current_weights(module: LightningModule) -> dict[str, torch.Tensor]:
-    """Copies of the network's weights, float32, on the CPU."""
-    state = _network(module).state_dict()
-    return {name: value.detach().to("cpu", torch.float32, copy=True) for name, value in state.items()}
 
 
 def _network(module: LightningModule) -> nn.Module:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer, seed_everything
@@ -29,9 +30,8 @@ from proteinx_pipelines.stages.train.callbacks import (
     Journal,
     Patience,
     TrainedRows,
-    current_weights,
 )
-from proteinx_pipelines.stages.train.checkpoint_check import check_checkpoint
+from proteinx_pipelines.stages.train.checkpoint_check import check_checkpoint, has_no_checkpoints
 from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO
 from proteinx_pipelines.stages.train.datamodule import FoldData, end_loader_processes
 from proteinx_pipelines.stages.train.ddp_launch import needs_own_processes, run_in_own_processes
@@ -42,6 +42,7 @@ from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
 from proteinx_pipelines.stages.train.network_tasks import about_tasks, of_target
 from proteinx_pipelines.stages.train.processes import may_have_children
 from proteinx_pipelines.stages.train.registry import model_entry
+from proteinx_pipelines.stages.train.sharded import current_weights, register_sharded
 from proteinx_pipelines.stages.train.task import FitTask
 from proteinx_pipelines.stages.train.trainer_surroundings import quiet_lightning, without_traces
 from proteinx_pipelines.stages.train.user_lightning import UserLightningModule, UserNetwork
@@ -112,7 +113,7 @@ def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
             job, [TrainedRows(job.rows_sha256), journal, best, *_named(job.flags.train, averaged)]
         )
         _fit(trainer, module, job)
-        weights = averaged.weights or best.weights or current_weights(module)
+        weights = _chosen(averaged, best, module)
         patience = trainer.early_stopping_callback
     return NetworkFit(
         weights={name: value.numpy() for name, value in weights.items()},
@@ -127,6 +128,13 @@ def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
             "curve": journal.curve,
         },
     )
+
+
+def _chosen(averaged: AveragedWeights, best: BestWeights, module: NetworkModule) -> dict[str, torch.Tensor]:
+    """The weights to export; every process decides alike, whether it has them or not."""
+    if averaged.n:
+        return averaged.weights
+    return best.weights if best.epoch is not None else current_weights(module)
 
 
 def build_network(model: str, settings: Mapping[str, Any]) -> nn.Module:
@@ -154,6 +162,7 @@ def trainer_arguments(job: NetworkJob) -> dict[str, Any]:
         "log_every_n_steps": job.flags.train.log_every_n_steps,
         **job.flags.trainer.arguments(),
         **({} if len(job.val.rows) else {"limit_val_batches": 0}),
+        **({"enable_checkpointing": False} if has_no_checkpoints(job.flags) else {}),
     }
 
 
@@ -163,6 +172,7 @@ def _trainer(job: NetworkJob, callbacks: list[Callback]) -> Trainer:
         callbacks = [*callbacks, Patience(flags.patience)]
     if arguments.get("enable_checkpointing") is not False:
         callbacks = [*callbacks, Checkpoints(job.checkpoints_dir, flags)]
+    register_sharded()
     try:
         return Trainer(
             **arguments,

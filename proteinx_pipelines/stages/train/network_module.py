@@ -18,6 +18,7 @@ from proteinx_pipelines.stages.train.job import NetworkJob
 from proteinx_pipelines.stages.train.losses import loss_of, output_of, predictions_of
 from proteinx_pipelines.stages.train.network_tasks import of_target
 from proteinx_pipelines.stages.train.optimizers import optimizer_of, scheduler_of, steps_of_training
+from proteinx_pipelines.stages.train.sharded import norm_of_all
 
 
 class NetworkModule(LightningModule):
@@ -65,10 +66,10 @@ class NetworkModule(LightningModule):
             if parameter.grad is not None
         ]
         self.step_metrics = {"train/lr": float(optimizer.param_groups[0]["lr"])}
-        if norms:
-            norm = float(torch.stack([each.cpu() for each in norms]).norm())
-            if np.isfinite(norm):
-                self.step_metrics["train/grad_norm"] = norm
+        own = torch.stack([torch.zeros(()), *(each.cpu() for each in norms)]).norm()
+        norm = float(norm_of_all(self, own))
+        if np.isfinite(norm):
+            self.step_metrics["train/grad_norm"] = norm
         self.log_dict(dict(self.step_metrics), on_step=True, on_epoch=False)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
