@@ -16,6 +16,9 @@ from proteinx_pipelines.stages.train.sites import window_features
 _NEIGHBOURS = (-4, -3, -2, -1, 1, 2, 3, 4)
 _N_NEIGHBOUR_PROPERTIES = 3
 """Hydropathy, volume and charge of each neighbour."""
+_DECIMALS = 6
+"""Digits that features keep. Processors differ in the last digits of an exponential, by which trees would split: a column
+that should be constant is nothing else, and the same data gave other trees on another kind of processor."""
 
 
 def substitution_features(mutations: MutationList, templates: np.ndarray) -> np.ndarray:
@@ -50,7 +53,7 @@ def substitution_features(mutations: MutationList, templates: np.ndarray) -> np.
     np.add.at(total, mutations.row, each)
     counts = mutations.counts
     found = np.column_stack([counts, total / np.maximum(counts, 1)[:, None]])
-    return np.asarray(found, dtype=np.float32)
+    return _rounded(found)
 
 
 def evidence_features(mutations: MutationList, sites: EvidenceSites) -> np.ndarray:
@@ -59,7 +62,11 @@ def evidence_features(mutations: MutationList, sites: EvidenceSites) -> np.ndarr
     at = MutationsAt(mutations.row, mutations.template, mutations.position, old, mutations.residue)
     each = sites.features(at)
     total = summed(mutations.row, each, mutations.n_rows)
-    return np.asarray(total / np.maximum(mutations.counts, 1)[:, None], dtype=np.float32)
+    return _rounded(total / np.maximum(mutations.counts, 1)[:, None])
+
+
+def _rounded(features: np.ndarray) -> np.ndarray:
+    return np.asarray(np.round(features, _DECIMALS) + 0.0, dtype=np.float32)  # 0.0: no negative zeros
 
 
 def _at(tables: list[np.ndarray], mutations: MutationList) -> np.ndarray:

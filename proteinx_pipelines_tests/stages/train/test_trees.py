@@ -5,6 +5,8 @@ from scipy.stats import spearmanr
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from test_gp import singles, trained
 
+from proteinx_pipelines.stages.train import substitution_features
+from proteinx_pipelines.stages.train.mutations import MutationList
 from proteinx_pipelines.stages.train.trees import restore_trees, trees_of_boosting, trees_of_forest
 
 
@@ -52,3 +54,17 @@ def test_auto_leaves_trees_out_where_rows_have_several_mutations(tmp_path):
     model, fold = trained(tmp_path / "x", experiment.variants, experiment.embedding, model={"name": "auto"})
     assert model.predictor.other is None
     assert (model.predict_deviation(experiment.embedding, fold.test) > 0).all()
+
+
+def test_features_of_trees_do_not_have_the_last_digits_of_a_processor(monkeypatch):
+    """Another kind of processor gave other trees: a column without a value of its own was the noise of its sums."""
+    template = np.array([[0, 2, 3] * 7], np.uint8)  # every window is alike, far from the ends
+    position = np.arange(21)
+    mutations = MutationList(position, np.zeros(21, np.int64), position, np.full(21, 5), 21)
+    plain, rng = substitution_features.substitution_features(mutations, template), np.random.default_rng(0)
+    exact = substitution_features.window_features
+    monkeypatch.setattr(
+        substitution_features, "window_features",
+        lambda line: (found := exact(line)) + 1e-9 * rng.normal(size=found.shape),
+    )  # fmt: skip
+    np.testing.assert_array_equal(substitution_features.substitution_features(mutations, template), plain)
