@@ -77,11 +77,11 @@ class Prior:
         names = tuple(each.name for each in known)
         if len(groups) > 1:
             unknown = np.full((1 + MODES, len(template), len(AMINO_ACIDS)), np.nan, np.float32)
-            return Effects(unknown[0], unknown[1:], self.exchange[0] * np.nan, None, names, is_used=False)
+            return Effects(unknown[0], unknown[1:], self.exchange[0] * np.nan, names, is_used=False)
         row = 1 + groups[0] if groups else 0
         found = predict(self.weights[row], template)
         new = None if self.new_positions is None else self.new_positions[row]
-        return Effects(found[0], found[1:], self.exchange[row], new, names, is_used=True)
+        return Effects(found[0], found[1:], self.exchange[row], names, is_used=True, new_positions=new)
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ class Effects:
     """float32 [MODES, L, 20]: by how much effects differ between assays, in the same unit."""
     exchange: np.ndarray
     """float32 [20, 20], of the residues introduced at one site."""
-    new_positions: np.ndarray | None
-    """float32 [c], weights of `new_positions`; None if there are none."""
     left_out: tuple[str, ...]
     """Related members, which the weights have not seen."""
     is_used: bool
     """False if relatives are in several groups: no weights are without all of them."""
+    new_positions: np.ndarray | None = None
+    """float32 [c], weights of `new_positions`; None if there are none."""
 
 
 def predict(weights: np.ndarray, template: str) -> np.ndarray:
