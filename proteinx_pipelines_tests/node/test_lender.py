@@ -102,6 +102,7 @@ def test_ranks_end_with_an_agent_that_is_killed(settings: Settings) -> None:
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "lent\n"
+        wait_until(lambda: processes(holder.pid))  # it has its name once its program has begun
         (rank,) = processes(holder.pid)
         # It reads whether its parent lives once it has begun: before that, there is nothing to end.
         log = settings.paths.part_log("lending")

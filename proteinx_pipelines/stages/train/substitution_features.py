@@ -17,8 +17,8 @@ _NEIGHBOURS = (-4, -3, -2, -1, 1, 2, 3, 4)
 _N_NEIGHBOUR_PROPERTIES = 3
 """Hydropathy, volume and charge of each neighbour."""
 _DECIMALS = 6
-"""Digits that features keep. Processors differ in the last digits of an exponential, by which trees would split: a column
-that should be constant is nothing else, and the same data gave other trees on another kind of processor."""
+"""Digits that features keep. Processors differ in the last digits of an exponential, by which trees would split: a
+column that should be constant is nothing else, and the same data gave other trees on another kind of processor."""
 
 
 def substitution_features(mutations: MutationList, templates: np.ndarray) -> np.ndarray:
