@@ -5,7 +5,6 @@ not ended. An unreadable one is an error and not an empty answer: nothing is rem
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,9 +46,10 @@ def find_references(settings: Settings) -> References:
         CorruptArtifact: a `pipeline.json` cannot be read; the message names it.
     """
     found = References()
-    for experiment_id, path in _pipeline_files(settings.experiments_dir):
-        for stage, entry in _read(path).stages.items():
-            found.add(experiment_id, stage, entry)
+    for directory in ExperimentDir.all(settings.experiments_dir):
+        for pipeline in _pipelines(directory):
+            for stage, entry in pipeline.stages.items():
+                found.add(directory.experiment_id, stage, entry)
     if settings.state_path.is_file():
         for current in Ledger(settings.state_path).in_state("PENDING", "RUNNING", limit=_ALL):
             for stage, planned in (current.plan or {}).items():
@@ -58,11 +58,14 @@ def find_references(settings: Settings) -> References:
     return found
 
 
-def _pipeline_files(experiments_dir: Path) -> Iterator[tuple[str, Path]]:
-    for directory in ExperimentDir.all(experiments_dir):
-        for each in (directory, *map(directory.at_generation, directory.kept_generations())):
-            if each.pipeline.is_file():
-                yield directory.experiment_id, each.pipeline
+def _pipelines(directory: ExperimentDir) -> list[PipelineFile]:
+    """What an experiment and its kept generations say; looked at again when a file has gone or moved meanwhile."""
+    while True:
+        generations = (directory, *map(directory.at_generation, directory.kept_generations()))
+        try:
+            return [_read(each.pipeline) for each in generations if each.pipeline.is_file()]
+        except FileNotFoundError:
+            continue
 
 
 def _read(path: Path) -> PipelineFile:
@@ -70,6 +73,8 @@ def _read(path: Path) -> PipelineFile:
         if read_json(path)["format"] != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
         return read_pipeline(path)
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptArtifact(
             f"{path} cannot be read ({error}), so it is not known which stored stages it needs; nothing was "

@@ -292,6 +292,16 @@ def vanishing(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setattr(Path, "stat", stat)
 
 
+def test_an_experiment_that_goes_while_references_are_looked_for_has_none(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collection ended with "cannot be read", as if a file were damaged."""
+    for name in ("a", "b"):
+        run(settings, name)
+    vanishing(monkeypatch, ExperimentDir(settings.experiments_dir, "a").pipeline)
+    assert set.union(*find_references(settings).stages.values()) == {"b"}
+
+
 def test_a_shard_that_a_worker_merges_while_it_is_listed_ends_nothing(
     settings: Settings, store: StageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
