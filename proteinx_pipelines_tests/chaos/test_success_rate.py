@@ -93,7 +93,7 @@ def test_of_many_mixed_jobs_as_many_succeed_as_is_promised(
     campaign = SuccessCampaign(
         master=master, nodes=nodes, jobs=JOBS, seed=printed_seed("success rate"), restarts=restarts
     )
-    verdict = campaign.run(180.0 + 1.5 * JOBS)
+    verdict = campaign.run(600.0 + 4.0 * JOBS)
     assert verdict.problems(promised) == []
     assert campaign.restarted == ([node.name for node in nodes] if restarts else [])
     assert verdict.ordinary >= 0.9 * JOBS
