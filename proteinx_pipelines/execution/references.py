@@ -11,7 +11,7 @@ from pathlib import Path
 from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.experiment_dir.pipeline_file import FORMAT, read_pipeline
+from proteinx_pipelines.experiment_dir.pipeline_file import FORMAT, pipeline_of
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.settings import Settings
@@ -70,9 +70,10 @@ def _pipelines(directory: ExperimentDir) -> list[PipelineFile]:
 
 def _read(path: Path) -> PipelineFile:
     try:
-        if read_json(path)["format"] != FORMAT:
+        document = read_json(path)
+        if document["format"] != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
-        return read_pipeline(path)
+        return pipeline_of(document, path)
     except FileNotFoundError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from proteinx_pipelines.contract.campaign import CampaignDocument
-from proteinx_pipelines.experiment_dir.files import write_json
+from proteinx_pipelines.experiment_dir.files import facts_of, write_json
 from proteinx_pipelines.experiment_id import check_experiment_id
 
 _DOCUMENT = "campaign.json"
@@ -28,8 +28,9 @@ class CampaignDir:
     @classmethod
     def known_ids(cls, campaigns_dir: Path) -> list[str]:
         """Ids of the campaigns, oldest document first."""
-        found = [path for path in campaigns_dir.glob(f"*/{_DOCUMENT}") if path.is_file()]
-        return [path.parent.name for path in sorted(found, key=lambda path: (path.stat().st_mtime, path))]
+        found = campaigns_dir.glob(f"*/{_DOCUMENT}")
+        ages = [(facts.st_mtime, path) for path in found if (facts := facts_of(path)) is not None]
+        return [path.parent.name for _, path in sorted(ages)]
 
     @property
     def document(self) -> Path:

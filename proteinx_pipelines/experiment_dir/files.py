@@ -87,6 +87,14 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def facts_of(path: Path) -> os.stat_result | None:
+    """What the disk knows of a path; None when it has gone, as after a listing in which it still was."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def read_parquet(path: Path) -> "pa.Table":
     """Read a Parquet file as plain columns, without dictionaries."""
     import pyarrow.parquet as pq

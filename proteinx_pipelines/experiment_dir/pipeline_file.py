@@ -7,6 +7,7 @@ only reads and writes.
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from proteinx_pipelines.contract.pipeline import PipelineDocument, StageDocument
 from proteinx_pipelines.experiment_dir.files import json_ready, json_text, read_json, write_json
@@ -40,11 +41,23 @@ def read_pipeline(path: Path) -> PipelineFile:
         ValueError: it names a stage, a key or a file that no node writes. Files are removed and stored by these names,
             and an archive may come from anywhere.
     """
-    if not path.is_file():
+    try:
+        document = read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
         return PipelineFile()
-    document = read_json(path)
-    if document.get("format") != FORMAT:
-        return PipelineFile()
+    return pipeline_of(document, path) if document.get("format") == FORMAT else PipelineFile()
+
+
+def pipeline_of(document: Any, path: Path) -> PipelineFile:
+    """What a file says.
+
+    Args:
+        document: its content, of this version's format.
+        path: its place, for the message.
+
+    Raises:
+        ValueError: as `read_pipeline`.
+    """
     try:
         read = PipelineDocument.model_validate(document)
         stages = {name: entry_of(stage) for name, stage in read.stages.items()}

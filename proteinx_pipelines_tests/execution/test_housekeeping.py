@@ -29,6 +29,7 @@ from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.embedding.sequence_store import SequenceStore
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
 from proteinx_pipelines_tests.execution.test_store import run
+from proteinx_pipelines_tests.vanishing import vanishing
 
 LATER = time.time() + 1e6
 
@@ -277,19 +278,6 @@ def test_experiments_run_while_everything_unused_is_collected(settings: Settings
         collector.join(60)
     assert collector.exitcode == 0
     assert counts[1] > 0, "nothing was collected: this test would see nothing"
-
-
-def vanishing(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    """Let a worker remove the file as soon as it has been looked at once."""
-    look = Path.stat
-
-    def stat(self: Path, **options: bool) -> os.stat_result:
-        found = look(self, **options)
-        if self == path:
-            path.unlink()
-        return found
-
-    monkeypatch.setattr(Path, "stat", stat)
 
 
 def test_an_experiment_that_goes_while_references_are_looked_for_has_none(

@@ -6,10 +6,31 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.experiment_dir.campaign_dir import CampaignDir
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline, write_pipeline
+from proteinx_pipelines.node.lifecycle.service_ports import NodePlanner
 from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile
+from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.execution.test_store import KEY, make_directory
+from proteinx_pipelines_tests.vanishing import vanishing
+
+
+def test_what_goes_between_a_listing_and_a_look_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan and the list of rounds ended with a trace while somebody removed an experiment or a campaign."""
+    settings = load_settings({"PROTEINX_WORKDIR": str(tmp_path)}, tmp_path)
+    for name in ("a", "b"):
+        directory, entry = make_directory(tmp_path, name)
+        write_pipeline(directory.pipeline, PipelineFile(1).with_stage("split", entry))
+        write_json(CampaignDir(tmp_path / "campaigns", name).document, {})
+    assert len(list(NodePlanner(settings).past_stages())) == 2
+    for going in (directory.pipeline, CampaignDir(tmp_path / "campaigns", "b").document):
+        vanishing(monkeypatch, going)
+    assert len(list(NodePlanner(settings).past_stages())) == 1
+    CampaignDir.known_ids(tmp_path / "campaigns")
+    assert CampaignDir.known_ids(tmp_path / "campaigns") == ["a"]
 
 
 @pytest.mark.parametrize("key", [KEY, NO_KEY])

@@ -11,6 +11,7 @@ from proteinx_pipelines.master.database.job_tables import jobs
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.models.aliases import set_alias
 from proteinx_pipelines_tests.master.experiments import end, new_job
+from proteinx_pipelines_tests.vanishing import vanishing
 
 
 def send(http: TestClient, job_id: str, path: str, size: int = 1_000) -> None:
@@ -113,6 +114,17 @@ def test_what_nothing_refers_to_goes_once_it_is_old(http: TestClient, master: Ma
     assert [path.stat().st_size for path in left] == [700]
     assert not list(master.settings.uploads_dir.glob("*"))
     assert clean(http)["items"] == []
+
+
+def test_a_file_that_goes_while_it_is_looked_for_is_no_longer_found(
+    http: TestClient, master: Master, monkeypatch: pytest.MonkeyPatch
+):
+    """Cleaning ended with an error of the server when an upload ended meanwhile."""
+    send(http, new_job(master, "a", node="elsewhere"), "x.bin", 500)
+    (going,) = (path for path in master.settings.objects_dir.rglob("*") if path.is_file())
+    vanishing(monkeypatch, going)
+    assert clean(http)["items"] == []
+    assert not going.exists()
 
 
 @pytest.mark.parametrize("asked", [{"budget_gb": -1}, {"dryrun": False}, {"budget_gb": "much"}])

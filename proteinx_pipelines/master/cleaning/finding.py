@@ -1,13 +1,16 @@
 """What of the Master's files may go, and why. Changes nothing."""
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Literal
 
 from sqlalchemy import Connection, func, select, union
 
+from proteinx_pipelines.experiment_dir.files import facts_of
 from proteinx_pipelines.experiment_dir.layout import DOCUMENT, PREDICTIONS, REPORT_HTML, REPORT_JSON
 from proteinx_pipelines.master.database.job_tables import artifacts, job_logs, jobs, trash
 from proteinx_pipelines.master.database.tables import aliases, datasets
@@ -72,7 +75,9 @@ def find(master: Master, budget_bytes: int | None = None, *, empty_trash: bool =
         empty_trash: whether deleted jobs go that could still be put back.
     """
     settings, now = master.settings, time.time()
-    used = sum(path.stat().st_size for path in _files(settings))
+    used = sum(
+        _bytes_below(folder) for folder in (settings.objects_dir, settings.datasets_dir, settings.uploads_dir)
+    )
     with master.database.reading() as connection:
         items = [
             *_partial(settings, now),
@@ -98,35 +103,41 @@ def known_digests(connection: Connection) -> set[str]:
     return found
 
 
-def _files(settings: MasterSettings) -> Iterator[Path]:
-    for folder in (settings.objects_dir, settings.datasets_dir, settings.uploads_dir):
-        yield from (path for path in folder.rglob("*") if path.is_file())
+def _bytes_below(folder: Path) -> int:
+    """Bytes of the files in a folder that are still there when they are looked at."""
+    found = (facts_of(path) for path in folder.rglob("*"))
+    return sum(facts.st_size for facts in found if facts is not None and S_ISREG(facts.st_mode))
+
+
+def _older(paths: Iterable[Path], age_s: float, now: float) -> Iterator[tuple[Path, os.stat_result]]:
+    """Paths that have not changed for longer than an age in seconds, and are still there."""
+    for path in paths:
+        facts = facts_of(path)
+        if facts is not None and now - facts.st_mtime > age_s:
+            yield path, facts
 
 
 def _partial(settings: MasterSettings, now: float) -> Iterator[Item]:
     """Uploads that broke off and were not resumed."""
-    for path in settings.uploads_dir.glob("*") if settings.uploads_dir.is_dir() else ():
-        if now - path.stat().st_mtime > PARTIAL_S:
-            size = sum(each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file())
-            yield Item("upload", path.name, size, "an upload that was not finished within a day")
+    for path, facts in _older(settings.uploads_dir.glob("*"), PARTIAL_S, now):
+        size = facts.st_size if S_ISREG(facts.st_mode) else _bytes_below(path)
+        yield Item("upload", path.name, size, "an upload that was not finished within a day")
 
 
 def _objects(connection: Connection, settings: MasterSettings, now: float) -> Iterator[Item]:
     """Files by digest to which no row refers: their jobs or data sets were removed."""
     known = known_digests(connection)
-    for path in settings.objects_dir.glob("??/*"):
-        facts = path.stat()
-        if path.name not in known and now - facts.st_mtime > FRESH_S:
+    for path, facts in _older(settings.objects_dir.glob("??/*"), FRESH_S, now):
+        if path.name not in known:
             yield Item("object", path.name, facts.st_size, "no job and no data set refers to it")
 
 
 def _folders(connection: Connection, settings: MasterSettings, now: float) -> Iterator[Item]:
     """Folders of data sets that were removed."""
     known = set(connection.execute(select(datasets.c.dataset_id)).scalars())
-    for path in settings.datasets_dir.glob("*"):
-        if path.name not in known and now - path.stat().st_mtime > FRESH_S:
-            size = sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-            yield Item("dataset", path.name, size, "the data set was removed")
+    for path, _ in _older(settings.datasets_dir.glob("*"), FRESH_S, now):
+        if path.name not in known:
+            yield Item("dataset", path.name, _bytes_below(path), "the data set was removed")
 
 
 def _lines(connection: Connection) -> Iterator[Item]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from proteinx_pipelines.errors import InputError, QueueUnavailable, UnknownExperiment
-from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.files import facts_of, read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.ledger.ledger import Ledger
@@ -148,8 +148,9 @@ class NodePlanner:
         from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 
         directories = ExperimentDir.all(self.settings.experiments_dir)
-        files = [each.pipeline for each in directories if not each.is_hidden and each.pipeline.is_file()]
-        for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_FILES]:
+        files = [each.pipeline for each in directories if not each.is_hidden]
+        ages = [(facts.st_mtime, path) for path in files if (facts := facts_of(path)) is not None]
+        for _, path in sorted(ages, reverse=True)[:MOST_FILES]:
             yield from read_pipeline(path).stages.items()
 
 
