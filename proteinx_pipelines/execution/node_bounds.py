@@ -72,7 +72,7 @@ def problems_of(flags: ExperimentFlags, machine: Machine) -> Iterator[Problem]:
         )
         yield Problem(("train", "num_workers"), text)
     yield from _lacking(arguments)
-    yield from _in_parts(arguments)
+    yield from _in_folders(flags, arguments)
     if machine.gpus == 0:
         yield from _without_gpu(arguments)
 
@@ -103,12 +103,20 @@ def _lacking(arguments: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
-def _in_parts(arguments: dict[str, Any]) -> Iterator[Problem]:
-    """Strategies that leave each process a part of the weights, and give nobody the whole."""
+def _in_folders(flags: ExperimentFlags, arguments: dict[str, Any]) -> Iterator[Problem]:
+    """What DeepSpeed, which saves parts in folders, does not do: continue, and from stage 3 on give a model."""
     value = arguments.get("strategy")
-    if isinstance(value, str) and value.startswith("deepspeed_stage_3"):
+    if not (isinstance(value, str) and value.startswith("deepspeed")):
+        return
+    if value.startswith("deepspeed_stage_3"):
         text = f"{value!r} leaves each process a part of the weights, no model; 'fsdp' gathers them: use it"
         yield Problem(("trainer", "strategy"), text)
+    if flags.train.ckpt_path is not None:
+        text = (
+            f"a training with `trainer.strategy` {value!r} does not continue from checkpoints; leave it out, or "
+            "take 'ddp' or 'fsdp'"
+        )
+        yield Problem(("train", "ckpt_path"), text)
 
 
 def _without_gpu(arguments: dict[str, Any]) -> Iterator[Problem]:

@@ -57,7 +57,8 @@ def test_processes_that_load_batches_are_counted_over_all_devices() -> None:
 def test_what_needs_a_package_that_is_not_there_is_refused_by_its_name(
     flag: str, value: str, package: str
 ) -> None:
-    sentence, *_ = problems(SMALL, **{f"trainer.{flag}": value})
+    sentence, *more = problems(SMALL, **{f"trainer.{flag}": value})
+    assert len(more) == (package == "deepspeed")  # which lacks a GPU as well
     assert sentence.startswith(
         f"`trainer.{flag}`: {value!r} needs the package {package!r}, which is not installed on this node"
     )
@@ -81,6 +82,14 @@ def test_deepspeed_lacks_a_gpu_as_well() -> None:
     assert (
         sentence == "`trainer.strategy`: 'deepspeed_stage_2' needs a GPU, and this node has none; use 'auto'."
     )
+
+
+def test_deepspeed_continues_from_no_checkpoint_and_is_refused_before_anything_is_computed() -> None:
+    flags = {"trainer.strategy": "deepspeed_stage_2", "train.ckpt_path": "last.ckpt"}
+    found = [each for each in problems(LARGE, **flags) if "ckpt_path" in each]
+    assert len(found) == 1
+    assert "`trainer.strategy` 'deepspeed_stage_2' does not continue from checkpoints" in found[0]
+    assert not problems(LARGE, **{**flags, "trainer.strategy": "fsdp"})
 
 
 @pytest.mark.parametrize("name", ["deepspeed_stage_3", "deepspeed_stage_3_offload"])

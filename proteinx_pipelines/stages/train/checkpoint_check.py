@@ -8,18 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from proteinx_pipelines.errors import CorruptArtifact, FlagError
-from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.stages.train.callbacks import TrainedRows
 from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO, stored_weights
 from proteinx_pipelines.stages.train.job import NetworkJob
 from proteinx_pipelines.stages.train.network_module import NetworkModule
 
 _log = logging.getLogger(__name__)
-
-
-def has_no_checkpoints(flags: ExperimentFlags) -> bool:
-    """True for a strategy of DeepSpeed: it writes folders, in which each machine has a part."""
-    return str(flags.trainer.arguments().get("strategy")).startswith("deepspeed")
 
 
 def check_checkpoint(module: NetworkModule, job: NetworkJob) -> None:
@@ -30,13 +24,6 @@ def check_checkpoint(module: NetworkModule, job: NetworkJob) -> None:
         CorruptArtifact: the same for a checkpoint of an earlier attempt of this experiment; a new attempt starts over.
     """
     assert job.checkpoint is not None
-    if has_no_checkpoints(job.flags):
-        strategy = job.flags.trainer.arguments()["strategy"]
-        problem = (
-            f"`train.ckpt_path`: a training with `trainer.strategy` {strategy!r} does not continue from "
-            "checkpoints; leave it out, or take 'ddp' or 'fsdp'"
-        )
-        raise FlagError([problem])
     try:
         stored = AtomicCheckpointIO().load_checkpoint(job.checkpoint)
         weights = stored_weights(stored, job.checkpoint)

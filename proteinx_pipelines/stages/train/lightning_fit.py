@@ -31,7 +31,7 @@ from proteinx_pipelines.stages.train.callbacks import (
     Patience,
     TrainedRows,
 )
-from proteinx_pipelines.stages.train.checkpoint_check import check_checkpoint, has_no_checkpoints
+from proteinx_pipelines.stages.train.checkpoint_check import check_checkpoint
 from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO
 from proteinx_pipelines.stages.train.datamodule import FoldData, end_loader_processes
 from proteinx_pipelines.stages.train.ddp_launch import needs_own_processes, run_in_own_processes
@@ -156,13 +156,16 @@ def trainer_arguments(job: NetworkJob) -> dict[str, Any]:
     terminal; no validation before training, which would log metrics of an untrained network; rows are dealt
     to processes by `EpochOrder`, whose order survives a restart.
     """
+    own = job.flags.trainer.arguments()
+    # DeepSpeed writes folders, in which each machine has a part: they can be neither removed nor continued.
+    in_folders = str(own.get("strategy")).startswith("deepspeed")
     return {
         **NODE_DEFAULTS,
         "max_epochs": job.flags.train.max_epochs,
         "log_every_n_steps": job.flags.train.log_every_n_steps,
-        **job.flags.trainer.arguments(),
+        **own,
         **({} if len(job.val.rows) else {"limit_val_batches": 0}),
-        **({"enable_checkpointing": False} if has_no_checkpoints(job.flags) else {}),
+        **({"enable_checkpointing": False} if in_folders else {}),
     }
 
 

@@ -12,10 +12,8 @@ import torch
 from lightning.pytorch.strategies import StrategyRegistry
 from safetensors.numpy import load_file
 
-from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.stages.train import ddp_launch, sharded
 from proteinx_pipelines.stages.train.callbacks import BestWeights
-from proteinx_pipelines.stages.train.checkpoint_check import check_checkpoint
 from proteinx_pipelines.stages.train.lightning_fit import _chosen, trainer_arguments
 
 NET = {"name": "mlp", "hidden_dims": [9]}
@@ -112,15 +110,12 @@ def test_a_process_without_the_weights_does_not_ask_for_them_alone():
     assert _chosen(SimpleNamespace(n=2, weights={}), BestWeights(), None) == {}
 
 
-def test_deepspeed_writes_no_checkpoints_and_continues_none(tmp_path):
+def test_deepspeed_writes_no_checkpoints():
     """Its folders of parts could be neither removed nor continued."""
     job = SimpleNamespace(
         flags=building.flags(model=NET, trainer={"strategy": "deepspeed_stage_2"}),
         val=SimpleNamespace(rows=[0]),
-        checkpoint=tmp_path / "last.ckpt",
     )
     assert trainer_arguments(job)["enable_checkpointing"] is False
-    with pytest.raises(FlagError, match=r"`train\.ckpt_path`.*'deepspeed_stage_2' does not continue"):
-        check_checkpoint(None, job)
     job.flags = building.flags(model=NET, trainer={"strategy": "fsdp"})
     assert "enable_checkpointing" not in trainer_arguments(job)
