@@ -121,8 +121,13 @@ def test_a_source_is_found_alone_and_among_others(http: TestClient, monkeypatch:
 
 @pytest.mark.parametrize(
     "query",
-    [{"state": "WAITING", "source": "GB1"}, {"state": "WAITING,RUNNING"}, {"model": "gp", "source": "GFP"}],
-    ids=["two filters", "two values", "nothing"],
+    [
+        {"state": "WAITING", "source": "GB1"},
+        {"state": "WAITING,RUNNING"},
+        {"model": "gp", "source": "GFP"},
+        {"since": "1h"},
+    ],
+    ids=["two filters", "two values", "nothing", "a range"],
 )
 def test_pages_of_several_filters_are_read_in_order_of_arrival(
     query: dict[str, str], master: Master, three: list[str]

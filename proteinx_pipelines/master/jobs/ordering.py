@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal_column, select
-from sqlalchemy.sql.operators import in_op
+from sqlalchemy.sql.operators import eq, in_op
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from proteinx_pipelines.errors import InputError
@@ -39,8 +39,7 @@ def count(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> 
     if found is not None:
         query = select(func.count()).select_from(found.subquery())
     else:
-        page = _Page(connection, conditions, "created_at", counts=True)
-        query = page.filtered(select(func.count()).select_from(jobs))
+        query = _Page(connection, conditions, "").filtered(select(func.count()).select_from(jobs))
     return int(connection.execute(query).scalar_one())
 
 
@@ -81,20 +80,13 @@ def rows_of(connection: Connection, numbers: Sequence[int]) -> list[dict[str, An
 
 
 class _Page:
-    """The queries of one list."""
+    """The queries of one list; `sort` is empty where only their number is asked for."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        conditions: Sequence[ColumnElement[bool]],
-        sort: str,
-        *,
-        counts: bool = False,
-    ) -> None:
+    def __init__(self, connection: Connection, conditions: Sequence[ColumnElement[bool]], sort: str) -> None:
         self._conditions, self._sort = conditions, sort
-        serves = _is_indexed if counts else _is_one_value
+        serves = _is_one_value if sort else _is_indexed
         is_one_index = len(conditions) <= 1 and all(map(serves, conditions))
-        is_in_order = not conditions or sort.removeprefix("-") == "created_at"
+        is_in_order = not conditions or sort.removeprefix("-") in ("", "created_at")
         self._reads_all = connection.dialect.name == "sqlite" and not (is_one_index and is_in_order)
 
     def filtered(self, query: Select[Any], *more: ColumnElement[bool]) -> Select[Any]:
@@ -175,6 +167,7 @@ def _is_indexed(condition: ColumnElement[bool]) -> bool:
 
 
 def _is_one_value(condition: ColumnElement[bool]) -> bool:
-    """True if that index has them in order of arrival too: the column has one value."""
+    """True if that index has them in order of arrival too: the column has one value, or those of one group."""
     values = getattr(getattr(condition, "right", None), "value", None)
-    return _is_indexed(condition) and not (isinstance(values, list | tuple) and len(values) > 1)
+    is_several = isinstance(values, list | tuple) and len(values) > 1
+    return _is_indexed(condition) and getattr(condition, "operator", None) in (eq, in_op) and not is_several
