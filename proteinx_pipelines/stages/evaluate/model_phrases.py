@@ -91,7 +91,9 @@ def model_in_words(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -
     if any("gp_share" in fold for fold in folds):
         named = "the mean of a Gaussian process and gradient-boosted trees, weights chosen in each fold,"
     if flags.model.name == "auto" and any("new_positions" in fold["parts"] for fold in folds):
-        named = "the mean of Gaussian processes, with and without a prior, and a linear model learned across assays,"
+        both = any("gp_with_prior" in fold["parts"] for fold in folds)
+        processes = "Gaussian processes, with and without a prior," if both else "a Gaussian process"
+        named = f"the mean of {processes} and a linear model learned across assays,"
     alone = sum(fold["parts"] == ["gp"] for fold in folds) if flags.model.name == "auto" else 0
     if alone:  # `auto` omits the trees for rows that do not suit them
         named = (

@@ -8,8 +8,9 @@ chosen by looking at scores.
 With a structure or an alignment (`Embedding.evidence`), `informed` chooses what is used, and the shares of both parts
 are chosen on training rows left out as the split leaves out its test rows. With a prior alone both parts know it where
 test positions were measured in training. At new positions, half is a model learned across assays (`new_positions`), the
-other half the mean of a process with the prior and one without it; with a prior that has no such model, `auto` is the
-process without the prior and trees that know it. Models that err in different ways are better together.
+other half the mean of a process with the prior (up to `informed.MOST_INFORMED` rows) and one without it; with a prior
+that has no such model, `auto` is the process without the prior and trees that know it. Models that err in different
+ways are better together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -124,8 +125,8 @@ class AutoPredictor:
 
 def fit(task: FitTask) -> Fit:
     """Fit one fold."""
-    in_trees = prior_in_trees(task)
-    informed, facts = (None, about_kinds(task, in_trees)) if in_trees else fit_informed(task)
+    apart = prior_apart(task)
+    informed, facts = (None, about_kinds(task, apart)) if apart else fit_informed(task)
     if informed is not None:
         return _fit_with_evidence(task, informed, facts)
     process = gp.fit_gp(task, kernel=None)
@@ -133,14 +134,14 @@ def fit(task: FitTask) -> Fit:
     several = isinstance(rows, MutationRows) and bool((rows.training.counts > 1).any())
     several = several or on_grid(rows) is not None
     alone = several or len(task.fold.train) < FEWEST_FOR_TREES
-    table = new_positions.fit_table(task) if in_trees else None
+    table = new_positions.fit_table(task) if apart else None
     if table is not None:
         informed, told = fit_informed(task)
         second = None if informed is None else informed.predictor
         facts = facts if informed is None else {**facts, **told}
         predictor = AutoPredictor(process, table, SHARE_BESIDE_TABLE, second)
     else:
-        trees = None if alone else boosting.fit_trees(task, kind="boosting", kinds=in_trees)
+        trees = None if alone else boosting.fit_trees(task, kind="boosting", kinds=apart)
         predictor = AutoPredictor(process, trees)
     info = {
         "kernel": rows.name,
@@ -153,7 +154,7 @@ def fit(task: FitTask) -> Fit:
     return Fit(predictor, info)
 
 
-def prior_in_trees(task: FitTask) -> tuple[str, ...]:
+def prior_apart(task: FitTask) -> tuple[str, ...]:
     """Kinds of evidence that a process is not to know: a prior on its own, where test positions are new."""
     kinds = kinds_given(task)
     if not kinds or set(kinds) - set(ALWAYS) or len(task.fold.train) < FEWEST_FOR_TREES:

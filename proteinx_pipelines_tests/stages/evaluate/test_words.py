@@ -207,6 +207,18 @@ def test_the_methods_paragraph_says_where_auto_was_the_process_alone():
 
 
 @pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (["gp", "gp_with_prior", "new_positions"], "Gaussian processes, with and without a prior, and a linear"),
+        (["gp", "new_positions"], "mean of a Gaussian process and a linear"),  # more rows than evidence is used with
+    ],
+)  # fmt: skip
+def test_the_methods_paragraph_names_a_prior_where_a_process_knows_it(parts, said):
+    fits = [{"kernel": "mutation", "n_train": 80, "parts": parts}]
+    assert f"{said} model learned across assays" in paragraph(fits=fits, **{"model.name": "auto"})
+
+
+@pytest.mark.parametrize(
     ("flags", "ended_by", "said"),
     [
         ({"trainer.fast_dev_run": True}, "trainer.fast_dev_run", "was a trial of a few batches"),
