@@ -23,14 +23,13 @@ BUCKET = "bucket"
 
 
 class ObjectServer:
-    """An S3 server by rclone, and the environment that leads to it."""
+    """An S3 server by rclone, to be started, and the environment that leads to it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         """Folder of the buckets: what is below is what the server stores."""
         self._program, self._port = rclone(), free_port()
         self.endpoint = f"http://127.0.0.1:{self._port}"
-        self.start()
 
     def start(self) -> None:
         """Serve the folder, always at the same address."""
@@ -96,6 +95,7 @@ def serve_s3(root: Path) -> Iterator[ObjectServer]:
     (root / BUCKET).mkdir(parents=True, exist_ok=True)
     server = ObjectServer(root)
     try:
+        server.start()
         yield server
     finally:
         server.stop()

@@ -179,10 +179,11 @@ def test_a_model_that_cannot_be_exported_is_evaluated_and_says_so_for_new_sequen
     assert info["not_exported_because"] == "it has no `export` and no `restore`"
     model, fold = load_model(toy.directory.model_dir / "fold_0"), toy.split.folds[0]
     x, y = toy.embedding.dense(), toy.variants.column("target")
-    expected = BayesianRidge().fit(x[fold.train], y[fold.train]).predict(x[fold.test], return_std=True)
+    # All rows at once, as they are kept: the float32 noise of one row depends on the rows beside it.
+    of_all = BayesianRidge().fit(x[fold.train], y[fold.train]).predict(x, return_std=True)
+    expected = [each[fold.test] for each in of_all]
     assert np.allclose(model.predict(toy.embedding, fold.test), expected[0])
-    # The noise of a fit this close differs by a percent with the place of rows in memory and the kind of processor.
-    assert np.allclose(model.predict_deviation(toy.embedding, fold.test), expected[1], rtol=0.05)
+    assert np.allclose(model.predict_deviation(toy.embedding, fold.test), expected[1])
     other = building.ToyExperiment(tmp_path / "other", n=48)
     with pytest.raises(InputError, match=r"'bayesian' cannot be exported .* 48 others were asked for"):
         model.predict(other.embedding, np.arange(48))
