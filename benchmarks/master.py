@@ -85,7 +85,7 @@ def _more(parser: argparse.ArgumentParser) -> None:
         help="runs that the peer creates in one repeat: it takes half a minute or more for 1,000",
     )
     parser.add_argument(
-        "--peer-clients", type=int, default=8, help="from 32 on its SQLite refuses half of them"
+        "--peer-clients", type=int, default=8, help="with 32 its SQLite refuses half of the runs"
     )
     parser.add_argument("--listed", type=int, default=100_000, help="jobs in the list")
     parser.add_argument("--streams", type=int, default=200, help="readers of events")
