@@ -44,6 +44,22 @@ class Content:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A body that is held in memory."""
+
+    content: bytes = field(repr=False)
+
+    @property
+    def length(self) -> int:
+        """Its bytes."""
+        return len(self.content)
+
+    def blocks(self) -> Iterator[bytes]:
+        """The whole of it."""
+        yield self.content
+
+
+@dataclass(frozen=True)
 class Call(Generic[T]):
     """One request, safe to send again: what changes something has a key of its own."""
 
@@ -53,7 +69,7 @@ class Call(Generic[T]):
     """Makes the result of the answer's JSON, or of its headers, by names in lower case."""
     json: Any = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    content: Content | None = None
+    content: Content | Held | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
     """Longest wait for the answer, in seconds; the client's own when None."""

@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import insert
 
+from proteinx_pipelines.contract.bundle import MOST_BODY_BYTES, pack
 from proteinx_pipelines.master.database.tables import tokens
 from proteinx_pipelines.master.http import artifacts as routes
 from proteinx_pipelines.master.http import bodies
@@ -351,11 +352,13 @@ def test_who_may_send_what_a_job_has_written(open_master, scope: str, kind: str,
         address = f"/api/jobs/{job_id}"
         assert http.put(f"{address}/artifacts/a.txt", content=b"a").status_code == status
         assert http.post(f"{address}/artifacts?path=b.txt", content=b"b").status_code == status
+        assert http.put(f"{address}/artifacts", content=pack({"b.txt": b"b"})).status_code == status
         for what in ("logs", "metrics"):
             sent = http.post(f"{address}/{what}", json={"lines": [{"name": "a", "value": 1}]})
             assert sent.status_code == (200 if status == 201 else status)
         http.headers["Authorization"] = "Bearer wrong"
-        assert http.put(f"{address}/artifacts/a.txt", content=b"a").status_code == 401
+        for path in ("artifacts/a.txt", "artifacts"):
+            assert http.put(f"{address}/{path}", content=pack({"a": b"a"})).status_code == 401
 
 
 def add_token(master: Master, scope: str) -> str:
@@ -363,3 +366,38 @@ def add_token(master: Master, scope: str) -> str:
     row = {"token_id": scope, "name": scope, "digest": digest(token), "scopes": [scope], "created_at": "2026"}
     master.database.write(lambda connection: connection.execute(insert(tokens).values(**row)))
     return token
+
+
+def test_a_bundle_is_taken_whole(http: TestClient, master: Master, job: str):
+    files = {"artifacts/a.csv": b"a" * 5_000, "logs/b.jsonl": b"", "artifacts/same.csv": b"a" * 5_000}
+    body = pack(files)
+    answer = http.put(f"/api/jobs/{job}/artifacts", content=body, headers={"upload-sha256": sha256(body)})
+    assert answer.status_code == 201
+    assert answer.json()["files"] == [
+        {"path": path, "size": len(content), "sha256": sha256(content)} for path, content in files.items()
+    ]
+    assert paths_of(http, job) == set(files)
+    for path, content in files.items():
+        assert http.get(f"/api/jobs/{job}/artifacts/{path}").content == content
+    assert list(master.settings.uploads_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (pack({"ok.csv": b"1", "../evil": b"2"}), {}, 422, "path_not_allowed"),
+        (pack({"ok.csv": b"1", "/etc/evil": b"2"}), {}, 422, "path_not_allowed"),
+        (pack({"ok.csv": b"1"}), {"upload-sha256": "ab" * 32}, 422, "wrong_digest"),
+        (b"no archive", {}, 422, "bad_bundle"),
+        (b"", {}, 422, "bad_bundle"),
+        (bytes(MOST_BODY_BYTES + 1), {}, 413, "too_large"),
+    ],
+)
+def test_a_bundle_is_refused_whole(
+    body: bytes, headers: dict, status: int, code: str, http: TestClient, master: Master, job: str
+):
+    answer = http.put(f"/api/jobs/{job}/artifacts", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert paths_of(http, job) == set()
+    assert not master.settings.objects_dir.exists() or not list(master.settings.objects_dir.rglob("*"))
+    assert http.put("/api/jobs/j-0/artifacts", content=body, headers=headers).status_code == 404

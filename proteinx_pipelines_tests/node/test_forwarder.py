@@ -142,6 +142,93 @@ def test_an_upload_that_broke_off_goes_on_where_it_was(served: str, node: Node, 
     assert httpx.get(address).content == content
 
 
+def addresses(monkeypatch) -> list[tuple[str, str]]:
+    """Methods and last parts of the addresses of all files that are sent, or asked about, from now on."""
+    found: list[tuple[str, str]] = []
+
+    def noting(name: str) -> None:
+        plain = getattr(MasterHttp, name)
+
+        def noted(self, path, *rest):
+            found.append((name.upper(), path.rsplit("/", 1)[-1]))
+            return plain(self, path, *rest)
+
+        monkeypatch.setattr(MasterHttp, name, noted)
+
+    noting("put")
+    noting("head")
+    return found
+
+
+def test_small_files_go_in_one_request(served: str, node: Node, monkeypatch):  # noqa: F811
+    """Thirty files of an experiment cost the Master sixty requests, more than all else that it did for the job."""
+    node.end()
+    for k in range(30):
+        (node.directory.artifacts_dir / f"{k}.csv").write_bytes(os.urandom(1000 * k))
+    sent = addresses(monkeypatch)
+    node.forwarder(served).look()
+    assert sent == [("PUT", "artifacts"), ("HEAD", "weights.bin"), ("PUT", "weights.bin")]
+    assert files_at(served, node) == {
+        "artifacts/report.html",
+        "artifacts/model/final/weights.bin",
+        *(f"artifacts/{k}.csv" for k in range(30)),
+    }
+    for each in httpx.get(f"{served}/api/jobs/{node.job_id}/artifacts").json()["files"]:
+        content = httpx.get(f"{served}/api/jobs/{node.job_id}/artifacts/{each['path']}").content
+        assert content == node.directory.path(each["path"]).read_bytes()
+
+
+def files_at(address: str, node: Node) -> set[str]:
+    listed = httpx.get(f"{address}/api/jobs/{node.job_id}/artifacts").json()["files"]
+    return {each["path"] for each in listed}
+
+
+def test_a_file_that_the_master_refuses_keeps_no_other_back(served: str, node: Node):  # noqa: F811
+    node.end()
+    (node.directory.artifacts_dir / "a:b.csv").write_bytes(b"no path of a job's file")
+    (node.directory.artifacts_dir / "ok.csv").write_bytes(b"1")
+    node.forwarder(served).look()
+    assert files_at(served, node) == {
+        "artifacts/report.html", "artifacts/ok.csv", "artifacts/model/final/weights.bin"
+    }  # fmt: skip
+
+
+def test_a_master_that_knows_no_bundles_gets_the_files_one_by_one(
+    served: str,  # noqa: F811
+    node: Node,
+    monkeypatch,
+):
+    put = MasterHttp.put
+
+    def older(self, path, content, headers):
+        if path.endswith("/artifacts"):
+            raise MasterRefused(405, "method_not_allowed", "Method Not Allowed", [])
+        return put(self, path, content, headers)
+
+    monkeypatch.setattr(MasterHttp, "put", older)
+    node.end()
+    node.forwarder(served).look()
+    assert files_at(served, node) == {"artifacts/report.html", "artifacts/model/final/weights.bin"}
+
+
+def test_a_bundle_whose_answer_was_lost_comes_again(served: str, node: Node, monkeypatch):  # noqa: F811
+    node.end()
+    (node.directory.artifacts_dir / "ok.csv").write_bytes(b"1")
+    put = MasterHttp.put
+
+    def lost(self, path, content, headers):
+        put(self, path, content, headers)
+        raise MasterUnavailable("lost")
+
+    monkeypatch.setattr(MasterHttp, "put", lost)
+    with pytest.raises(MasterUnavailable):
+        node.forwarder(served).look()
+    monkeypatch.setattr(MasterHttp, "put", put)
+    node.forwarder(served).look()
+    listed = httpx.get(f"{served}/api/jobs/{node.job_id}/artifacts").json()["files"]
+    assert len(listed) == len({each["path"] for each in listed}) == 3
+
+
 def test_a_job_that_was_given_to_the_node_again_has_the_lines_of_both(served: str, node: Node):  # noqa: F811
     write_event(node.directory, "stage_started")
     node.forwarder(served).look()

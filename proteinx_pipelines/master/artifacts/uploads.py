@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -136,12 +137,11 @@ class Upload:
         with self.part.open("rb") as stream:
             os.fsync(stream.fileno())
             found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if sha256 is not None and sha256.lower() != found:
+        try:
+            check_digest(found, sha256)
+        except WrongDigest:
             self.discard()
-            raise WrongDigest(
-                f"The SHA-256 of the bytes that arrived is {found[:16]}..., announced was {sha256[:16]}... Send the "
-                "file again from its beginning."
-            )
+            raise
         size = self.part.stat().st_size
         target = self.settings.stored(found)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -150,10 +150,33 @@ class Upload:
         return size, found
 
 
-def record(connection: Connection, job_id: str, path: str, size: int, sha256: str) -> dict[str, Any]:
-    """Note that a job has a file, in the place of an earlier one of the same path."""
-    connection.execute(delete(artifacts).where(artifacts.c.job_id == job_id, artifacts.c.path == path))
+def check_digest(found: str, announced: str | None) -> None:
+    """Compare the digest of what arrived with the announced one, if there is one.
+
+    Raises:
+        WrongDigest: they differ.
+    """
+    if announced is not None and announced.lower() != found:
+        raise WrongDigest(
+            f"The SHA-256 of the bytes that arrived is {found[:16]}..., announced was {announced[:16]}... Send the "
+            "file again from its beginning."
+        )
+
+
+def record(connection: Connection, job_id: str, files: Mapping[str, tuple[int, str]]) -> list[dict[str, Any]]:
+    """Note that a job has files, in the places of earlier ones of the same paths.
+
+    Args:
+        connection: a transaction that writes.
+        job_id: whose files they are.
+        files: path -> size and SHA-256.
+
+    Returns:
+        The files as the index lists them.
+    """
+    documents = [{"path": path, "size": size, "sha256": sha256} for path, (size, sha256) in files.items()]
+    connection.execute(delete(artifacts).where(artifacts.c.job_id == job_id, artifacts.c.path.in_(files)))
     connection.execute(
-        insert(artifacts).values(job_id=job_id, path=path, size=size, sha256=sha256, stored_at=timestamp())
+        insert(artifacts), [{"job_id": job_id, "stored_at": timestamp(), **each} for each in documents]
     )
-    return {"path": path, "size": size, "sha256": sha256}
+    return documents

@@ -1,14 +1,17 @@
-"""Routes of a job's files: the index, downloads, and resumable uploads."""
+"""Routes of a job's files: the index, downloads, resumable uploads, and bundles of small files."""
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from proteinx_pipelines.contract.bundle import MEDIA_TYPE, MOST_BODY_BYTES
 from proteinx_pipelines.errors import MissingArtifact
+from proteinx_pipelines.master.artifacts.bundles import place_bundle
 from proteinx_pipelines.master.artifacts.index import JobFile, file_of, files_of
 from proteinx_pipelines.master.artifacts.paths import checked_path
 from proteinx_pipelines.master.artifacts.uploads import TakenOver, Upload, WrongOffset, record
@@ -42,6 +45,10 @@ _FORM: dict[str, Any] = {
             "application/octet-stream": _BINARY,
         },
     }
+}
+_BUNDLE: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {MEDIA_TYPE: _BINARY}},
+    "parameters": _BYTES["parameters"][-1:],
 }
 _FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 
@@ -149,6 +156,28 @@ async def post_artifact(
         upload.discard()
 
 
+@router.put(
+    "/jobs/{job_id}/artifacts",
+    status_code=201,
+    summary="Send small files of a job together",
+    openapi_extra=_BUNDLE,
+)
+async def put_bundle(job_id: str, request: Request, master: MasterOf, caller: Sender) -> dict[str, Any]:
+    """A tar archive of at most 500 files of together 8 MB: all are taken, or none.
+
+    With `upload-sha256`, other bytes than those of this body are refused. Larger files are sent one by one.
+    """
+    job = await asyncio.to_thread(find_job, master.database, job_id)
+    check_sender(caller, job)
+    most = min(MOST_BODY_BYTES, master.settings.max_upload_bytes)
+    body = b"".join([block async for block in blocks(request, Bounds(most), "Send its files one by one.")])
+    with _telling_full_disk():
+        sha256 = request.headers.get(SHA256)
+        placed = await asyncio.to_thread(place_bundle, master.settings, job_id, body, sha256)
+    files = await master.database.awrite(lambda connection: record(connection, job_id, placed))
+    return {"files": files}
+
+
 _running: dict[str, Upload] = {}
 """Uploads that a request of this process fills."""
 
@@ -169,26 +198,40 @@ async def _fill(upload: Upload, offset: int, body: AsyncIterator[bytes], complet
     except WrongOffset as error:
         raise HttpProblem(409, error.code, str(error), headers={OFFSET: str(error.reached)}) from error
     try:
-        async for block in body:
-            await asyncio.to_thread(upload.append, block)
+        with _telling_full_disk():
+            async for block in body:
+                await asyncio.to_thread(upload.append, block)
     except TakenOver as error:
         raise HttpProblem(409, error.code, str(error)) from error
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise HttpProblem(
-            507, "disk_full", "The Master's disk is full; the rest can be sent later."
-        ) from error
     finally:
         upload.pause()
         if _running.get(str(upload.part)) is upload:
             del _running[str(upload.part)]
 
 
+@contextmanager
+def _telling_full_disk() -> Iterator[None]:
+    """Have a full disk told as what it is.
+
+    Raises:
+        HttpProblem: 507; there is no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise HttpProblem(
+            507, "disk_full", "The Master's disk is full; the rest can be sent later."
+        ) from error
+
+
 async def _finish(master: Master, upload: Upload, job_id: str, path: str, sha256: str | None) -> Response:
     size, found = await asyncio.to_thread(upload.finish, sha256)
-    document = await master.database.awrite(lambda connection: record(connection, job_id, path, size, found))
-    return JSONResponse(document, 201, headers={OFFSET: str(size), "ETag": f'"{found}"'})
+    documents = await master.database.awrite(
+        lambda connection: record(connection, job_id, {path: (size, found)})
+    )
+    return JSONResponse(documents[0], 201, headers={OFFSET: str(size), "ETag": f'"{found}"'})
 
 
 def _stored_or_none(master: Master, job: Any, path: str) -> JobFile | None:

@@ -133,7 +133,7 @@ def predict_as_job(
 
     def change(connection: Connection) -> str:
         job_id = create(connection, checked, caller=caller, kind="predict")
-        record(connection, job_id, VARIANTS, size, sha256)
+        record(connection, job_id, {VARIANTS: (size, sha256)})
         return job_id
 
     return change

@@ -1,12 +1,15 @@
-"""Sends the files of an ended experiment to a Master elsewhere: small ones first, each resumed after a loss."""
+"""Sends the files of an ended experiment to a Master elsewhere: small ones together, large ones resumable."""
 
+import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from proteinx_pipelines.client.calls import Content
+from proteinx_pipelines.client.calls import Content, Held
 from proteinx_pipelines.client.http_link import MasterRefused
+from proteinx_pipelines.contract.bundle import MEDIA_TYPE, MOST_BYTES, MOST_FILE_BYTES, MOST_FILES, pack
 from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.index import file_names
@@ -26,6 +29,17 @@ _NOT_SENT = ("ckpts/", "embeddings/")
 """Folders that only serve to go on, or can be made again: they may have many gigabytes."""
 _GOES_ON = 5
 """Most tries to send the rest of one file in one call."""
+_ALONE = frozenset({405, 413, 422})
+"""Refusals of a bundle after which its files go alone: an older Master knows none, or one file is the reason."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that the Master has not got."""
+
+    name: str
+    size: int
+    sha256: str
 
 
 def send_files(
@@ -47,27 +61,87 @@ def send_files(
     Raises:
         MasterUnavailable, MasterRefused: the rest is sent by a later call.
     """
-    recorded = _recorded(directory)
-    for name in sorted(_names(directory), key=lambda name: (_rank(name), name)):
+    for parcel in _parcels(list(_missing(note, directory))):
         if not is_wanted():
             return
+        together = _send_together(master, note.job_id, directory, parcel) if len(parcel) > 1 else {}
+        if together:
+            note.files.update(together)
+            notes.save(note)
+        for each in parcel:
+            if each.name in together:
+                continue
+            if not is_wanted():
+                return
+            try:
+                note.files[each.name] = _send(master, note.job_id, directory.path(each.name), each)
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            notes.save(note)
+
+
+def _missing(note: SentNote, directory: ExperimentDir) -> Iterator[_File]:
+    """The files that the Master has not got, in the order of sending."""
+    recorded = _recorded(directory)
+    for name in sorted(_names(directory), key=lambda name: (_rank(name), name)):
         path = directory.path(name)
         try:
             sha256 = recorded.get(name) or file_sha256(path)
-            if note.files.get(name) == sha256:
-                continue
-            sha256 = _send(master, note.job_id, name, path, sha256)
+            if note.files.get(name) != sha256:
+                yield _File(name, path.stat().st_size, sha256)
         except FileNotFoundError:  # removed meanwhile
             continue
-        note.files[name] = sha256
-        notes.save(note)
 
 
-def _send(master: MasterHttp, job_id: str, name: str, path: Path, sha256: str) -> str:
+def _parcels(files: Sequence[_File]) -> Iterator[list[_File]]:
+    """Bundles of small files, then each large one alone."""
+    bundle: list[_File] = []
+    room = MOST_BYTES
+    for each in (each for each in files if each.size < MOST_FILE_BYTES):
+        if bundle and (each.size > room or len(bundle) == MOST_FILES):
+            yield bundle
+            bundle, room = [], MOST_BYTES
+        bundle.append(each)
+        room -= each.size
+    if bundle:
+        yield bundle
+    yield from ([each] for each in files if each.size >= MOST_FILE_BYTES)
+
+
+def _send_together(
+    master: MasterHttp, job_id: str, directory: ExperimentDir, files: Sequence[_File]
+) -> dict[str, str]:
+    """Send a bundle; name -> SHA-256 of what the Master has now. Files that have to go alone are left out."""
+    contents = {}
+    for each in files:
+        try:
+            content = directory.path(each.name).read_bytes()
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        if len(content) == each.size:  # one that grew may not fit any more
+            contents[each.name] = content
+    if not contents:
+        return {}
+    body = pack(contents)
+    facts = {"Content-Type": MEDIA_TYPE, "upload-sha256": hashlib.sha256(body).hexdigest()}
+    try:
+        master.put(f"/api/jobs/{job_id}/artifacts", Held(body), facts)
+    except MasterRefused as error:
+        if error.status not in _ALONE:
+            raise
+        log.debug("Files of %s go one by one: %s", job_id, error)
+        return {}
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def _send(master: MasterHttp, job_id: str, path: Path, file: _File) -> str:
     """Send one file, from where an earlier call left off; its SHA-256. A file that is too large is left out."""
+    name, sha256 = file.name, file.sha256
     address = f"/api/jobs/{job_id}/artifacts/{quote(name)}"
     size = path.stat().st_size
-    offset, is_read_again = _reached(master, address, size), False
+    # A small file is sent again as fast as it is asked about.
+    offset = _reached(master, address, size) if size >= MOST_FILE_BYTES else 0
+    is_read_again = False
     for _ in range(_GOES_ON):
         facts = {"upload-offset": str(offset), "upload-length": str(size), "upload-sha256": sha256}
         try:
