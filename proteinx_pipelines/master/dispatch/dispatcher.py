@@ -90,11 +90,11 @@ class Dispatcher:
         worked = self.take_results()
         self.recall()
         self.take_cancels()
-        if self.is_busy:
+        if self.is_busy and self.looks.is_news("cancels to pass on"):
             worked = self.pass_on_cancels() or worked
         self.lendings.look()
         assigned = self.assign()
-        if assigned or self.is_busy:  # the Master commits hundreds of times a second while jobs come in
+        if assigned or (self.is_busy and self.looks.is_news("unsent")):
             worked = self.send() or worked or assigned
         if self.looks.is_news("answers"):
             worked = bool(answer(self.database, self.wire)) or worked
