@@ -63,8 +63,8 @@ def learn(
 
     Scores count by their ranks within a source, the higher the better. Related proteins form families, and the file
     has weights without each group of families, so that no protein is predicted by what its relatives taught. With ten
-    families or more it also has a model of new positions. Printed: the Spearman of each source with effects that were
-    learned without its family.
+    families or more it also has models of new and of known positions. Printed: the Spearman of each source with effects
+    that were learned without its family.
     """
     from proteinx_pipelines.stages.train.prior import write_prior
     from proteinx_pipelines.stages.train.prior_learning import learn as learn_prior
@@ -97,7 +97,9 @@ def show(file: Path | None, template: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(_document(found, related))
         return
-    also = "" if found.new_positions is None else "; with a model of new positions"
+    models = [("new", found.new_positions), ("known", found.known_positions)]
+    kinds = " and ".join(kind for kind, model in models if model is not None)
+    also = f"; with models of {kinds} positions" if kinds else ""
     click.echo(
         f"{len(found.members)} assays in {len(found.weights) - 1} groups of families{also}; sha256 {found.sha256}"
     )
@@ -111,6 +113,7 @@ def _document(found: "Prior", related: Sequence[str] | None) -> dict[str, Any]:
         "sha256": found.sha256,
         "groups": len(found.weights) - 1,
         "new_positions": found.new_positions is not None,
+        "known_positions": found.known_positions is not None,
         "members": [
             {"name": each.name, "residues": len(each.sequence), "group": each.group} for each in found.members
         ],

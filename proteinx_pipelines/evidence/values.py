@@ -18,6 +18,8 @@ PRIOR_EXCHANGE = "prior_exchange"
 """Array of covariances of two residues at one site, [T, 1, 20 * 20], the same for all sites."""
 PRIOR_NEW_POSITIONS = "prior_new_positions"
 """Array of weights that predict substitutions at new positions, [T, 1, features]; NaN where there are none."""
+PRIOR_KNOWN_POSITIONS = "prior_known_positions"
+"""Array of a network that predicts substitutions at known positions, [T, 1, weights]; NaN where there is none."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,14 @@ _IMPORTANCE = np.array([1.5, 1.2, 1.0, 0.6, 0.6, 0.6, 0.8, 0.5, 0.5])
 """Weight of each scale in `similarity`, set by hand: hydropathy and size first."""
 
 
+KINDS = ("AST", "VILMC", "FWYH", "NQ", "KR", "DE", "P", "G")
+"""Residues that answer alike where little is measured: small, aliphatic, aromatic, amides, and so on."""
+KIND = np.array([next(k for k, letters in enumerate(KINDS) if letter in letters) for letter in AMINO_ACIDS])
+"""int64 [20]: index in `KINDS`."""
+OF_KIND = np.eye(len(KINDS))[KIND]
+"""float64 [20, 8]: 1 where a residue is of a kind."""
+
+
 def properties() -> np.ndarray:
     """float64 [20, 9]: each scale with mean 0 and deviation 1 over the twenty amino acids."""
     values = np.array(list(SCALES.values()), dtype=np.float64).T

@@ -6,11 +6,11 @@ mutations), or if there are fewer than `FEWEST_FOR_TREES` rows. The rule is the 
 chosen by looking at scores.
 
 With a structure or an alignment (`Embedding.evidence`), `informed` chooses what is used, and the shares of both parts
-are chosen on training rows left out as the split leaves out its test rows. With a prior alone both parts know it where
-test positions were measured in training. At new positions, half is a model learned across assays (`new_positions`), the
-other half the mean of a process with the prior (up to `informed.MOST_INFORMED` rows) and one without it; with a prior
-that has no such model, `auto` is the process without the prior and trees that know it. Models that err in different
-ways are better together.
+are chosen on training rows left out as the split leaves out its test rows. With a prior, half is a model learned across
+assays: where test positions were measured in training, a network (`known_positions`) beside a process that knows the
+prior; at new positions, a linear model (`new_positions`) beside the mean of a process with the prior (up to
+`informed.MOST_INFORMED` rows) and one without it. A prior that has no such model is known to the process and to trees
+at known positions, to trees alone at new ones. Models that err in different ways are better together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,19 +20,19 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.records import Embedding
-from proteinx_pipelines.stages.train import boosting, gp, new_positions
+from proteinx_pipelines.stages.train import boosting, gp, known_positions, new_positions, substitution_table
 from proteinx_pipelines.stages.train.boosting import TreesPredictor
 from proteinx_pipelines.stages.train.evidence_sites import kinds_given
 from proteinx_pipelines.stages.train.gp_predictor import GpPredictor, restore_process
 from proteinx_pipelines.stages.train.gp_rows import MutationRows
 from proteinx_pipelines.stages.train.gp_structure import on_grid
 from proteinx_pipelines.stages.train.informed import ALWAYS, Informed, about_kinds, fit_informed
-from proteinx_pipelines.stages.train.new_positions import SubstitutionTable
 from proteinx_pipelines.stages.train.promise import promise_of
+from proteinx_pipelines.stages.train.substitution_table import SubstitutionTable
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
-TABLE, SECOND = "new_positions", "gp_with_prior"
-"""Names of the table and of the second process, in settings, tensors and `training.json`."""
+NEW, KNOWN, SECOND = "new_positions", "known_positions", "gp_with_prior"
+"""Names of the tables and of the second process, in settings, tensors and `training.json`."""
 GP_SHARE = 0.6
 FEWEST_FOR_TREES = 50
 FEWEST_POSITIONS = 5
@@ -51,6 +51,8 @@ class AutoPredictor:
     """Weight of the process; that of the other part is the rest."""
     second: GpPredictor | None = None
     """A process that knows the prior: the mean of both takes the place of the process beside a table."""
+    table: str = NEW
+    """Name of `other` where it is a table."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
@@ -119,7 +121,7 @@ class AutoPredictor:
         if self.second is not None:
             found[SECOND] = self.second
         if self.other is not None:
-            found[TABLE if isinstance(self.other, SubstitutionTable) else "boosting"] = self.other
+            found[self.table if isinstance(self.other, SubstitutionTable) else "boosting"] = self.other
         return found
 
 
@@ -140,6 +142,8 @@ def fit(task: FitTask) -> Fit:
         second = None if informed is None else informed.predictor
         facts = facts if informed is None else {**facts, **told}
         predictor = AutoPredictor(process, table, SHARE_BESIDE_TABLE, second)
+    elif (network := _at_known_positions(task)) is not None:
+        predictor = AutoPredictor(process, network, SHARE_BESIDE_TABLE, table=KNOWN)
     else:
         trees = None if alone else boosting.fit_trees(task, kind="boosting", kinds=apart)
         predictor = AutoPredictor(process, trees)
@@ -167,26 +171,39 @@ def prior_apart(task: FitTask) -> tuple[str, ...]:
     return kinds if n_positions >= FEWEST_POSITIONS else ()
 
 
+def _at_known_positions(task: FitTask) -> SubstitutionTable | None:
+    """Predictions learned across assays, where a prior has them and test positions were measured in training."""
+    if not kinds_given(task) or len(task.fold.train) < FEWEST_FOR_TREES or promise_of(task).by_position:
+        return None
+    return known_positions.fit_table(task)
+
+
 def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, Any]) -> Fit:
-    """Combine the process with trees that see the same evidence, in shares chosen on rows left out."""
+    """Combine the process with what was learned across assays, or with trees that see the same evidence.
+
+    The share of the trees is chosen on rows left out.
+    """
     process, rows = informed.predictor, informed.choice.rows
-    alone = not rows.is_additive or len(task.fold.train) < FEWEST_FOR_TREES
-    trees, share = None, GP_SHARE
     kinds = informed.choice.kinds
     only_prior = set(kinds) <= set(ALWAYS)
-    alone = alone or (only_prior and informed.promise.by_position)
-    if not alone:
+    predictor, told = AutoPredictor(process, None), {}
+    if not rows.is_additive or len(task.fold.train) < FEWEST_FOR_TREES:
+        pass
+    elif (network := _at_known_positions(task)) is not None:
+        predictor = AutoPredictor(process, network, SHARE_BESIDE_TABLE, table=KNOWN)
+    elif not (only_prior and informed.promise.by_position):
         trees = boosting.fit_trees(task, kind="boosting", kinds=kinds)
         share = GP_SHARE if only_prior else informed.share_beside(left_out_trees_of(task, informed))
+        predictor, told = AutoPredictor(process, trees, share), {"gp_share": round(share, 3)}
     info = {
         "kernel": rows.name,
         "noise": process.parameters.noise,
         "converged": process.converged,
-        "parts": ["gp"] if alone else ["gp", "boosting"],
-        **({} if alone else {"gp_share": round(share, 3)}),
+        "parts": predictor.parts,
+        **told,
         **facts,
     }
-    return Fit(AutoPredictor(process, trees, share), info)
+    return Fit(predictor, info)
 
 
 def left_out_trees_of(task: FitTask, informed: Informed) -> np.ndarray:
@@ -204,10 +221,11 @@ def left_out_trees_of(task: FitTask, informed: Informed) -> np.ndarray:
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> AutoPredictor:
     """The predictor that exported these settings and tensors."""
     process = restore_process(settings["gp"], _of("gp", tensors))
-    if TABLE in settings:
-        table = new_positions.restore(settings[TABLE], _of(TABLE, tensors))
-        second = restore_process(settings[SECOND], _of(SECOND, tensors)) if SECOND in settings else None
-        return AutoPredictor(process, table, float(settings["share"]), second)
+    for name in (NEW, KNOWN):
+        if name in settings:
+            table = substitution_table.restore(settings[name], _of(name, tensors))
+            second = restore_process(settings[SECOND], _of(SECOND, tensors)) if SECOND in settings else None
+            return AutoPredictor(process, table, float(settings["share"]), second, name)
     trees = settings["boosting"] and boosting.restore(settings["boosting"], _of("boosting", tensors))
     return AutoPredictor(process, trees or None, float(settings.get("share", GP_SHARE)))
 

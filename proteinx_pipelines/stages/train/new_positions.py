@@ -6,18 +6,17 @@ kinds of residue they tolerate; and what the prior expects. A position's own mea
 so nothing is fitted to the assay. `auto` averages it with Gaussian processes.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from proteinx_pipelines.evidence.values import PRIOR, PRIOR_NEW_POSITIONS
-from proteinx_pipelines.records import AMINO_ACIDS, Embedding
-from proteinx_pipelines.stages.train.mutations import list_mutations, template_tokens
+from proteinx_pipelines.evidence.values import PRIOR_NEW_POSITIONS
+from proteinx_pipelines.records import AMINO_ACIDS
+from proteinx_pipelines.stages.train.amino_acids import KIND, KINDS
 from proteinx_pipelines.stages.train.prior_features import exchange_features
 from proteinx_pipelines.stages.train.sites import TURN, window_features
+from proteinx_pipelines.stages.train.substitution_table import SubstitutionTable, single_mutants
 from proteinx_pipelines.stages.train.targets import deviation_of
 from proteinx_pipelines.stages.train.task import FitTask
 
@@ -30,15 +29,13 @@ N_CONSTANT = 50
 MOST = 4.0
 """Largest size of a target, in deviations: single outliers do not dominate."""
 _N = len(AMINO_ACIDS)
-_KINDS = ("AST", "VILMC", "FWYH", "NQ", "KR", "DE", "P", "G")
-_KIND = np.array([next(k for k, letters in enumerate(_KINDS) if letter in letters) for letter in AMINO_ACIDS])
 _REACH, _NEAR = 8, 4
 """Neighbours on each side whose means are features, and those whose kinds of residue are."""
 _FAR = 120
 """Distance beyond which a window ends."""
 _ROWS_OF_MEANS, _ROWS_OF_A_SITE, _ROWS_OF_A_KIND, _WINDOW = 10.0, 2.0, 1.0, 0.3
 """Rows, or for a window sites, with mean 0 that each mean is drawn towards 0 by."""
-_AGAINST = -0.1
+AGAINST = -0.1
 """Correlation with the training targets below which what does not come from measurements is turned."""
 _SITES_AT_ONCE = 200
 _MOST_SURROUNDINGS = 3.0
@@ -68,7 +65,7 @@ class Measured:
 
         Those of measurements, which are linear in the targets, then `N_CONSTANT` that are the same for any targets.
         """
-        old, of_new = self.template[position], _KIND[new]
+        old, of_new = self.template[position], KIND[new]
         sites, kinds = self._sites, self._kinds
         at = position + _REACH
         neighbours = [at + offset for offset in range(-_REACH, _REACH + 1) if offset]
@@ -80,8 +77,8 @@ class Measured:
                     [
                         by_old[old],
                         by_new[new],
-                        by_kinds[_KIND[old] * len(_KINDS) + of_new],
-                        by_kind_and_new[_KIND[old] * _N + new],
+                        by_kinds[KIND[old] * len(KINDS) + of_new],
+                        by_kind_and_new[KIND[old] * _N + new],
                         *(sites[place] for place in neighbours),
                         *(kinds[place, of_new] for place in near),
                     ]
@@ -99,14 +96,19 @@ class Measured:
     def _means(self) -> tuple[np.ndarray, ...]:
         """Means of targets by old residue, new residue, kinds of both, and kind of the old and the new residue."""
         old = self.template[self.position]
-        n = len(_KINDS)
+        n = len(KINDS)
         codes = [
             (old, _N),
             (self.new, _N),
-            (_KIND[old] * n + _KIND[self.new], n * n),
-            (_KIND[old] * _N + self.new, n * _N),
+            (KIND[old] * n + KIND[self.new], n * n),
+            (KIND[old] * _N + self.new, n * _N),
         ]
         return tuple(_mean(code, size, self.target, _ROWS_OF_MEANS) for code, size in codes)
+
+    @property
+    def means_by_residue(self) -> np.ndarray:
+        """float64 [20]: mean of the targets of each new residue, drawn towards 0."""
+        return self._means[1]
 
     @cached_property
     def _left(self) -> np.ndarray:
@@ -121,9 +123,9 @@ class Measured:
     @cached_property
     def _kinds(self) -> np.ndarray:
         """float64 [L + 2 reach, kinds]: what each kind of new residue does at a site beside the site's mean."""
-        length, n = len(self.template), len(_KINDS)
+        length, n = len(self.template), len(KINDS)
         own = self._left - _mean(self.position, length, self._left, 0.0)[self.position]
-        code = self.position * n + _KIND[self.new]
+        code = self.position * n + KIND[self.new]
         found = _mean(code, length * n, own, _ROWS_OF_A_KIND).reshape(length, n)
         return np.pad(found, ((_REACH, _REACH), (0, 0)))
 
@@ -156,59 +158,18 @@ def expected(effects: np.ndarray, position: np.ndarray, new: np.ndarray) -> np.n
     return np.asarray(np.column_stack(found), np.float64)
 
 
-@dataclass(frozen=True)
-class SubstitutionTable:
-    """Predicted effect of every substitution of one template; those of a row's mutations add up."""
-
-    template: np.ndarray
-    """uint8 [1, L], tokens."""
-    effects: np.ndarray
-    """float32 [L, 20], in units of the training targets' deviation, beside their mean."""
-    offset: float
-    scale: float
-    """Mean and deviation of the training targets, in scaled units."""
-
-    def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
-        """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
-        mutations = list_mutations(embedding, rows, self.template)
-        each = self.effects[mutations.position, mutations.residue].astype(np.float64)
-        return np.asarray(self.offset + self.scale * np.bincount(mutations.row, each, len(rows)))
-
-    def settings(self) -> dict[str, Any]:
-        """Mean and deviation of the training targets."""
-        return {"offset": self.offset, "scale": self.scale}
-
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Template and effects."""
-        return {"template": self.template, "effects": self.effects}
-
-
 def fit_table(task: FitTask) -> SubstitutionTable | None:
     """Predict every substitution of the task's template from its training rows, single mutants.
 
     None where the prior has no weights for new positions or none without the protein's relatives, or where rows have
-    several templates.
+    several templates or mutations.
     """
-    evidence, tokens = task.embedding.evidence, task.embedding.tokens
-    if (
-        evidence is None
-        or tokens is None
-        or len(task.templates) != 1
-        or PRIOR_NEW_POSITIONS not in evidence.arrays
-    ):
+    given = single_mutants(task, PRIOR_NEW_POSITIONS)
+    if given is None:
         return None
-    effects, weights = evidence.arrays[PRIOR][0], evidence.arrays[PRIOR_NEW_POSITIONS][0, 0]
-    if not (np.isfinite(weights).all() and np.isfinite(effects).any()):
-        return None
-    rows = task.fold.train
-    line = template_tokens(task.templates, tokens[rows])
-    template = line[0][line[0] < _N].astype(np.int64)
-    mutations, targets = list_mutations(task.embedding, rows, line), task.targets[rows]
-    offset, scale = float(targets.mean()), deviation_of(targets)
-    unit = np.clip((targets - offset) / scale, -MOST, MOST)[mutations.row]
-    measured = Measured(template, mutations.position, mutations.residue, unit)
-    found = predicted(measured, np.nan_to_num(effects[: len(template)]), weights.astype(np.float64))
-    return SubstitutionTable(line, found, offset, scale)
+    unit = (given.target - given.target.mean()) / deviation_of(given.target)
+    measured = Measured(given.template, given.position, given.new, np.clip(unit, -MOST, MOST))
+    return given.table(predicted(measured, given.effects, given.weights.astype(np.float64)))
 
 
 def predicted(measured: Measured, effects: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -225,7 +186,7 @@ def predicted(measured: Measured, effects: np.ndarray, weights: np.ndarray) -> n
     by_measurement[N_PRIOR : len(weights) - N_CONSTANT] = True
     constant = np.where(by_measurement, 0.0, weights)
     values = _described(measured, effects, measured.position, measured.new)
-    if _correlation(values @ constant, measured.target) < _AGAINST:
+    if correlation(values @ constant, measured.target) < AGAINST:
         weights = np.where(by_measurement, weights, -weights)
     length = len(measured.template)
     found = np.empty((length, _N), np.float32)
@@ -237,18 +198,12 @@ def predicted(measured: Measured, effects: np.ndarray, weights: np.ndarray) -> n
     return found
 
 
-def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> SubstitutionTable:
-    """Rebuild the table from its exported settings and tensors."""
-    offset, scale = float(settings["offset"]), float(settings["scale"])
-    return SubstitutionTable(tensors["template"], tensors["effects"], offset, scale)
-
-
 def _described(measured: Measured, effects: np.ndarray, position: np.ndarray, new: np.ndarray) -> np.ndarray:
     """float64 [m, `n_features()`]."""
     return np.hstack([expected(effects, position, new), measured.features(position, new)])
 
 
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Pearson's; 0 where a side does not vary."""
     one, other = one - one.mean(), other - other.mean()
     size = float(np.sqrt((one @ one) * (other @ other)))

@@ -20,9 +20,16 @@ import numpy as np
 from proteinx_pipelines.errors import CorruptArtifact, MissingFile
 from proteinx_pipelines.evidence.relatives import relatives
 from proteinx_pipelines.evidence.values import PRIOR as ARRAY
-from proteinx_pipelines.evidence.values import PRIOR_EXCHANGE, PRIOR_MODES, PRIOR_NEW_POSITIONS
+from proteinx_pipelines.evidence.values import (
+    PRIOR_EXCHANGE,
+    PRIOR_KNOWN_POSITIONS,
+    PRIOR_MODES,
+    PRIOR_NEW_POSITIONS,
+)
 from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence
+from proteinx_pipelines.stages.train.known_positions import VERSION as KNOWN_POSITIONS_VERSION
+from proteinx_pipelines.stages.train.known_positions import n_weights as n_known_positions_weights
 from proteinx_pipelines.stages.train.new_positions import VERSION as NEW_POSITIONS_VERSION
 from proteinx_pipelines.stages.train.new_positions import n_features as n_new_positions_features
 from proteinx_pipelines.stages.train.prior_default import FILE, default_bytes
@@ -60,6 +67,8 @@ class Prior:
     members: tuple[Member, ...]
     new_positions: np.ndarray | None = None
     """float32 [1 + G, c], for the same sets: weights of `new_positions`; None with few families, in older files."""
+    known_positions: np.ndarray | None = None
+    """float16 [1 + G, w], for the same sets: networks of `known_positions`; None with few families, in older files."""
     sha256: str = ""
     """Digest of the file."""
     facts: Mapping[str, Any] | None = None
@@ -81,7 +90,16 @@ class Prior:
         row = 1 + groups[0] if groups else 0
         found = predict(self.weights[row], template)
         new = None if self.new_positions is None else self.new_positions[row]
-        return Effects(found[0], found[1:], self.exchange[row], names, is_used=True, new_positions=new)
+        at_known = None if self.known_positions is None else self.known_positions[row]
+        return Effects(
+            found[0],
+            found[1:],
+            self.exchange[row],
+            names,
+            is_used=True,
+            new_positions=new,
+            known_positions=at_known,
+        )
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,8 @@ class Effects:
     """False if relatives are in several groups: no weights are without all of them."""
     new_positions: np.ndarray | None = None
     """float32 [c], weights of `new_positions`; None if there are none."""
+    known_positions: np.ndarray | None = None
+    """float16 [w], network of `known_positions`; None if there is none."""
 
 
 def predict(weights: np.ndarray, template: str) -> np.ndarray:
@@ -157,15 +177,17 @@ def write_prior(prior: Prior, file: Path) -> None:
         "members": [[each.name, each.sequence, each.group] for each in prior.members],
         "features": FEATURES_VERSION,
         "new_positions": None if prior.new_positions is None else NEW_POSITIONS_VERSION,
+        "known_positions": None if prior.known_positions is None else KNOWN_POSITIONS_VERSION,
         "facts": dict(prior.facts or {}),
     }
     metadata = {"document": json.dumps(document, sort_keys=True)}  # one entry: several come in any order
     tensors = {"weights": prior.weights, "exchange": prior.exchange}
     if prior.new_positions is not None:
         tensors["new_positions"] = prior.new_positions
-    write_bytes(
-        file, save({name: np.ascontiguousarray(each, np.float32) for name, each in tensors.items()}, metadata)
-    )
+    arrays = {name: np.ascontiguousarray(each, np.float32) for name, each in tensors.items()}
+    if prior.known_positions is not None:
+        arrays["known_positions"] = np.ascontiguousarray(prior.known_positions, np.float16)
+    write_bytes(file, save(arrays, metadata))
 
 
 def read_prior(file: Path) -> Prior:
@@ -213,14 +235,13 @@ def _parsed(content: bytes, name: str) -> Prior:
             or not np.isfinite(exchange).all()
         ):
             raise ValueError(f"exchange has shape {exchange.shape}")
-        new_positions = (
-            tensors["new_positions"] if facts.get("new_positions") == NEW_POSITIONS_VERSION else None
-        )
-        if new_positions is not None and (
-            new_positions.shape != (len(weights), n_new_positions_features())
-            or not np.isfinite(new_positions).all()
-        ):
-            raise ValueError(f"new_positions has shape {new_positions.shape}")
+        models = {
+            name: _model(name, tensors, facts, (len(weights), width), version)
+            for name, width, version in (
+                ("new_positions", n_new_positions_features(), NEW_POSITIONS_VERSION),
+                ("known_positions", n_known_positions_weights(), KNOWN_POSITIONS_VERSION),
+            )
+        }
         if any(not 0 <= each.group < len(weights) - 1 for each in members):
             raise ValueError("a member is in a group without weights")
     except (ValueError, KeyError, TypeError, IndexError, SafetensorError, UnicodeDecodeError) as error:
@@ -228,7 +249,27 @@ def _parsed(content: bytes, name: str) -> Prior:
             f"{name} is not a prior that this version reads ({error}). Make one with `proteinx prior learn`."
         ) from error
     digest = hashlib.sha256(content).hexdigest()
-    return Prior(weights.astype(np.float64), exchange, members, new_positions, digest, facts["facts"])
+    return Prior(weights.astype(np.float64), exchange, members, **models, sha256=digest, facts=facts["facts"])
+
+
+def _model(
+    name: str,
+    tensors: Mapping[str, np.ndarray],
+    facts: Mapping[str, Any],
+    shape: tuple[int, int],
+    version: str,
+) -> np.ndarray | None:
+    """A model learned across assays; None where the file has none, or one of another version.
+
+    Raises:
+        KeyError, ValueError: the file is damaged.
+    """
+    if facts.get(name) != version:
+        return None
+    found = tensors[name]
+    if found.shape != shape or not np.isfinite(found).all():
+        raise ValueError(f"{name} has shape {found.shape}")
+    return found
 
 
 def prior_of(asked: str | None, file: Path | None) -> Prior | None:
@@ -277,15 +318,20 @@ def with_prior(embedding: Embedding, prior: Prior | None, templates: Mapping[str
         modes[number, :length] = np.moveaxis(found.modes, 0, 1).reshape(length, -1)
     before = embedding.evidence or Evidence(sources, {}, {"structure": {}, "alignment": {}, "warnings": []})
     exchange = np.stack([effects[name].exchange.reshape(1, -1) for name in sources]).astype(np.float32)
-    weights = [effects[name].new_positions for name in sources]
-    unknown = np.full(n_new_positions_features(), np.nan, np.float32)
-    new_positions = np.stack([unknown[None] if each is None else each[None] for each in weights])
+    of_all = [effects[name] for name in sources]
     arrays = {
         **before.arrays, ARRAY: values, PRIOR_MODES: modes, PRIOR_EXCHANGE: exchange,
-        PRIOR_NEW_POSITIONS: new_positions,
+        PRIOR_NEW_POSITIONS: _models([each.new_positions for each in of_all], n_new_positions_features()),
+        PRIOR_KNOWN_POSITIONS: _models([each.known_positions for each in of_all], n_known_positions_weights()),
     }  # fmt: skip
     evidence = replace(before, arrays=arrays, info={**before.info, ARRAY: facts})
     return replace(embedding, evidence=evidence)
+
+
+def _models(found: Sequence[np.ndarray | None], width: int) -> np.ndarray:
+    """The models of all sources, float32 [T, 1, width], NaN where there is none."""
+    unknown = np.full(width, np.nan, np.float32)
+    return np.stack([unknown if each is None else each.astype(np.float32) for each in found])[:, None]
 
 
 _remembered: dict[tuple[str, str], Effects] = {}

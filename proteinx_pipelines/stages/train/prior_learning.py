@@ -4,7 +4,7 @@ Every assay counts alike up to `MOST_ROWS` rows. Related assays form a family; f
 `MOST_GROUPS` groups, and the weights are solved once with all groups and once without each, from the same sums.
 Each assay's own weights are drawn towards the mean; the principal directions of what is left, measured by their
 predictions, are the modes: a stability screen and a growth assay differ along few of them. With enough families,
-`new_positions_learning` adds the weights that `new_positions` predicts with.
+`new_positions_learning` and `known_positions_learning` add the models that `auto` predicts with beside processes.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +20,7 @@ from proteinx_pipelines.evidence.relatives import families
 from proteinx_pipelines.metrics import average_ranks, compute
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.records import AMINO_ACIDS
+from proteinx_pipelines.stages.train.known_positions_learning import learn_known_positions
 from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES, learn_new_positions
 from proteinx_pipelines.stages.train.prior import MODES, Member, Prior, predict, predict_each
 from proteinx_pipelines.stages.train.prior_features import prior_features
@@ -134,19 +135,20 @@ def learn(
         kept = number != left_out
         gram = all_gram if left_out < 0 else all_gram - grams[left_out]
         weights.append(np.vstack([mean, _modes(own[kept, left_out + 1] - mean, gram)]))
-    new_positions = None
+    exchange = _exchanges(usable, number, np.array(means))
+    new_positions = known_positions = None
     if len(set(family.values())) >= FEWEST_FAMILIES:
         without = _without_each(grams, totals)
-        new_positions = learn_new_positions(
-            usable,
-            group,
-            lambda assay: predict_each(without(group[assay.name]), assay.template),
-            _tokens,
-            seed,
-        )
+
+        def effects(assay: Assay) -> np.ndarray:
+            return predict_each(without(group[assay.name]), assay.template)
+
+        new_positions = learn_new_positions(usable, group, effects, _tokens, seed)
+        known_positions = learn_known_positions(usable, group, effects, exchange, _tokens, seed)
     members = tuple(Member(assay.name, assay.template, group[assay.name]) for assay in usable)
-    exchange = _exchanges(usable, number, np.array(means))
-    prior = Prior(np.asarray(weights, np.float32), exchange, members, new_positions, facts=facts)
+    prior = Prior(
+        np.asarray(weights, np.float32), exchange, members, new_positions, known_positions, facts=facts
+    )
     judged = {assay.name: _judge(assay, prior.weights[1 + group[assay.name]]) for assay in usable}
     return Learned(prior, judged, skipped)
 

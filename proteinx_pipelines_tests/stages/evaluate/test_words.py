@@ -209,13 +209,17 @@ def test_the_methods_paragraph_says_where_auto_was_the_process_alone():
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        (["gp", "gp_with_prior", "new_positions"], "Gaussian processes, with and without a prior, and a linear"),
-        (["gp", "new_positions"], "mean of a Gaussian process and a linear"),  # more rows than evidence is used with
+        (
+            ["gp", "gp_with_prior", "new_positions"],
+            "Gaussian processes, with and without a prior, and a linear model",
+        ),
+        (["gp", "new_positions"], "mean of a Gaussian process and a linear model"),
+        (["gp", "known_positions"], "mean of a Gaussian process and a network"),
     ],
-)  # fmt: skip
-def test_the_methods_paragraph_names_a_prior_where_a_process_knows_it(parts, said):
+)
+def test_the_methods_paragraph_names_what_was_learned_across_assays(parts, said):
     fits = [{"kernel": "mutation", "n_train": 80, "parts": parts}]
-    assert f"{said} model learned across assays" in paragraph(fits=fits, **{"model.name": "auto"})
+    assert f"{said} learned across assays" in paragraph(fits=fits, **{"model.name": "auto"})
 
 
 @pytest.mark.parametrize(

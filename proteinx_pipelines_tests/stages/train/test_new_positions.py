@@ -9,18 +9,18 @@ from scipy.stats import spearmanr
 from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.evidence.values import PRIOR_NEW_POSITIONS
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
-from proteinx_pipelines.stages.train import new_positions
+from proteinx_pipelines.stages.train import substitution_table
 from proteinx_pipelines.stages.train.new_positions import (
     N_CONSTANT,
     N_PRIOR,
     Measured,
-    SubstitutionTable,
     n_features,
     predicted,
 )
 from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES
 from proteinx_pipelines.stages.train.prior import read_prior, with_prior, write_prior
 from proteinx_pipelines.stages.train.prior_learning import Assay, learn
+from proteinx_pipelines.stages.train.substitution_table import SubstitutionTable
 from proteinx_pipelines_tests.evidence.proteins import sequence_of
 from proteinx_pipelines_tests.stages.train.test_evidence import SITES, prior_evidence, trained, variants
 
@@ -192,5 +192,5 @@ def test_a_table_adds_up_over_mutations_and_is_restored():
     one, other = effects[1, 9], effects[4, 7]
     found = table.mean(asked, np.arange(3))
     np.testing.assert_allclose(found, [2.0, 2 + 3 * one, 2 + 3 * (one + other)], rtol=1e-6)
-    again = new_positions.restore(table.settings(), table.tensors())
+    again = substitution_table.restore(table.settings(), table.tensors())
     np.testing.assert_array_equal(again.mean(asked, np.arange(3)), found)
