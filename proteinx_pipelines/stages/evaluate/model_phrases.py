@@ -95,7 +95,8 @@ def model_in_words(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -
         processes = "Gaussian processes, with and without a prior," if both else "a Gaussian process"
         named = f"the mean of {processes} and a linear model learned across assays,"
     if flags.model.name == "auto" and any("known_positions" in fold["parts"] for fold in folds):
-        named = "the mean of a Gaussian process and a network learned across assays,"
+        trees = ", gradient-boosted trees" if any("boosting" in fold["parts"] for fold in folds) else ""
+        named = f"the mean of a Gaussian process{trees} and a network learned across assays,"
     alone = sum(fold["parts"] == ["gp"] for fold in folds) if flags.model.name == "auto" else 0
     if alone:  # `auto` omits the trees for rows that do not suit them
         named = (

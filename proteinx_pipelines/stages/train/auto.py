@@ -8,9 +8,10 @@ chosen by looking at scores.
 With a structure or an alignment (`Embedding.evidence`), `informed` chooses what is used, and the shares of both parts
 are chosen on training rows left out as the split leaves out its test rows. With a prior, half is a model learned across
 assays: where test positions were measured in training, a network (`known_positions`) beside a process that knows the
-prior; at new positions, a linear model (`new_positions`) beside the mean of a process with the prior (up to
-`informed.MOST_INFORMED` rows) and one without it. A prior that has no such model is known to the process and to trees
-at known positions, to trees alone at new ones. Models that err in different ways are better together.
+prior (a third each with trees, where there is a structure or an alignment); at new positions, a linear model
+(`new_positions`) beside the mean of a process with the prior (up to `informed.MOST_INFORMED` rows) and one without it.
+A prior that has no such model is known to the process and to trees at known positions, to trees alone at new ones.
+Models that err in different ways are better together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,14 +32,16 @@ from proteinx_pipelines.stages.train.promise import promise_of
 from proteinx_pipelines.stages.train.substitution_table import SubstitutionTable
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
-NEW, KNOWN, SECOND = "new_positions", "known_positions", "gp_with_prior"
-"""Names of the tables and of the second process, in settings, tensors and `training.json`."""
+NEW, KNOWN, SECOND, TREES = "new_positions", "known_positions", "gp_with_prior", "boosting"
+"""Names of the tables, of the second process and of the trees, in settings, tensors and `training.json`."""
 GP_SHARE = 0.6
 FEWEST_FOR_TREES = 50
 FEWEST_POSITIONS = 5
 """Training positions below which nothing can be learned of what makes one sensitive: the process keeps the prior."""
 SHARE_BESIDE_TABLE = 0.5
 """Share of the processes beside predictions learned across assays."""
+SHARE_WITH_TREES = 2 / 3
+"""Share of process and trees that know a structure or an alignment, of which a network knows nothing: a third each."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class AutoPredictor:
     other: TreesPredictor | SubstitutionTable | None
     share: float = GP_SHARE
     """Weight of the process; that of the other part is the rest."""
-    second: GpPredictor | None = None
-    """A process that knows the prior: the mean of both takes the place of the process beside a table."""
+    second: GpPredictor | TreesPredictor | None = None
+    """A process that knows the prior, or trees: the mean of both takes the place of the process beside a table."""
     table: str = NEW
     """Name of `other` where it is a table."""
 
@@ -100,7 +103,7 @@ class AutoPredictor:
     def settings(self) -> dict[str, Any]:
         """Settings of the parts."""
         share = {} if self.share == GP_SHARE else {"share": self.share}
-        return {"boosting": None, **{name: part.settings() for name, part in self._parts.items()}, **share}
+        return {TREES: None, **{name: part.settings() for name, part in self._parts.items()}, **share}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Tensors of the parts, prefixed with their names."""
@@ -119,9 +122,9 @@ class AutoPredictor:
     def _parts(self) -> dict[str, GpPredictor | TreesPredictor | SubstitutionTable]:
         found: dict[str, GpPredictor | TreesPredictor | SubstitutionTable] = {"gp": self.process}
         if self.second is not None:
-            found[SECOND] = self.second
+            found[SECOND if isinstance(self.second, GpPredictor) else TREES] = self.second
         if self.other is not None:
-            found[self.table if isinstance(self.other, SubstitutionTable) else "boosting"] = self.other
+            found[self.table if isinstance(self.other, SubstitutionTable) else TREES] = self.other
         return found
 
 
@@ -145,7 +148,7 @@ def fit(task: FitTask) -> Fit:
     elif (network := _at_known_positions(task)) is not None:
         predictor = AutoPredictor(process, network, SHARE_BESIDE_TABLE, table=KNOWN)
     else:
-        trees = None if alone else boosting.fit_trees(task, kind="boosting", kinds=apart)
+        trees = None if alone else boosting.fit_trees(task, kind=TREES, kinds=apart)
         predictor = AutoPredictor(process, trees)
     info = {
         "kernel": rows.name,
@@ -190,9 +193,11 @@ def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, An
     if not rows.is_additive or len(task.fold.train) < FEWEST_FOR_TREES:
         pass
     elif (network := _at_known_positions(task)) is not None:
-        predictor = AutoPredictor(process, network, SHARE_BESIDE_TABLE, table=KNOWN)
+        trees = None if only_prior else boosting.fit_trees(task, kind=TREES, kinds=kinds)
+        share = SHARE_BESIDE_TABLE if only_prior else SHARE_WITH_TREES
+        predictor = AutoPredictor(process, network, share, trees, KNOWN)
     elif not (only_prior and informed.promise.by_position):
-        trees = boosting.fit_trees(task, kind="boosting", kinds=kinds)
+        trees = boosting.fit_trees(task, kind=TREES, kinds=kinds)
         share = GP_SHARE if only_prior else informed.share_beside(left_out_trees_of(task, informed))
         predictor, told = AutoPredictor(process, trees, share), {"gp_share": round(share, 3)}
     info = {
@@ -214,20 +219,20 @@ def left_out_trees_of(task: FitTask, informed: Informed) -> np.ndarray:
     groups = informed.promise.groups(informed.choice.rows.take(informed.few))
     own = replace(task, fold=replace(task.fold, train=informed.training[informed.few]))
     kinds = informed.choice.kinds
-    found = boosting.left_out_trees(own, kind="boosting", kinds=kinds, groups=groups)
+    found = boosting.left_out_trees(own, kind=TREES, kinds=kinds, groups=groups)
     return np.asarray((found - informed.predictor.offset) / informed.predictor.scale)
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> AutoPredictor:
     """The predictor that exported these settings and tensors."""
     process = restore_process(settings["gp"], _of("gp", tensors))
+    trees = boosting.restore(settings[TREES], _of(TREES, tensors)) if settings[TREES] else None
     for name in (NEW, KNOWN):
         if name in settings:
             table = substitution_table.restore(settings[name], _of(name, tensors))
-            second = restore_process(settings[SECOND], _of(SECOND, tensors)) if SECOND in settings else None
+            second = restore_process(settings[SECOND], _of(SECOND, tensors)) if SECOND in settings else trees
             return AutoPredictor(process, table, float(settings["share"]), second, name)
-    trees = settings["boosting"] and boosting.restore(settings["boosting"], _of("boosting", tensors))
-    return AutoPredictor(process, trees or None, float(settings.get("share", GP_SHARE)))
+    return AutoPredictor(process, trees, float(settings.get("share", GP_SHARE)))
 
 
 def _of(part: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

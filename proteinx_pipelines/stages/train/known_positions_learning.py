@@ -128,6 +128,8 @@ def _train(features: np.ndarray, target: np.ndarray, weight: np.ndarray, seed: i
     import torch
     from torch.nn import functional
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in one order, whatever the cores
     width = features.shape[1]
     mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
     scale = features.std(axis=0, dtype=np.float64).astype(np.float32) + _LEAST_SPREAD
@@ -158,6 +160,7 @@ def _train(features: np.ndarray, target: np.ndarray, weight: np.ndarray, seed: i
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
+    torch.set_num_threads(threads)
     arrays = {"mean": mean, "scale": scale, **{name: each.detach().numpy() for name, each in part.items()}}
     return SiteNetwork(arrays)
 

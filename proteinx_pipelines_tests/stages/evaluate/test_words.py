@@ -215,6 +215,7 @@ def test_the_methods_paragraph_says_where_auto_was_the_process_alone():
         ),
         (["gp", "new_positions"], "mean of a Gaussian process and a linear model"),
         (["gp", "known_positions"], "mean of a Gaussian process and a network"),
+        (["gp", "boosting", "known_positions"], "a Gaussian process, gradient-boosted trees and a network"),
     ],
 )
 def test_the_methods_paragraph_names_what_was_learned_across_assays(parts, said):

@@ -20,7 +20,14 @@ from proteinx_pipelines.stages.train.site_network import SiteNetwork, shapes
 from proteinx_pipelines.stages.train.site_profiles import N_EXPECTED, Expected, SiteProfiles
 from proteinx_pipelines.stages.train.targets import fit_scaling
 from proteinx_pipelines_tests.evidence.proteins import sequence_of
-from proteinx_pipelines_tests.stages.train.test_evidence import SITES, prior_evidence, trained, variants
+from proteinx_pipelines_tests.stages.train.test_evidence import (
+    SITES,
+    STRUCTURE,
+    evidence_of,
+    prior_evidence,
+    trained,
+    variants,
+)
 
 LENGTH = 40
 N_ROWS = 500
@@ -193,10 +200,30 @@ def test_auto_at_known_positions_is_half_a_process_and_half_what_was_learned(tmp
     _, facts, both = trained(tmp_path / "1", table, evidence_with(network), by_position=False)
     assert {tuple(fold["parts"]) for fold in facts} == {("gp", "known_positions")}
     _, _, process = trained(tmp_path / "2", table, evidence_with(network), model="gp", by_position=False)
-    _, _, nothing = trained(tmp_path / "3", table, evidence_with(0 * network), by_position=False)
+    _, _, nothing = trained(
+        tmp_path / "3", table, evidence_with(constant_network(site_mean(), 0.0)), by_position=False
+    )
     assert np.abs(both - process).max() > 0.01
     # A network that says nothing gets no slope: the mean of the training rows, which changes no order.
     assert spearmanr(nothing, process)[0] > 0.99
+
+
+def test_with_a_structure_the_network_is_a_third_beside_process_and_trees(tmp_path):
+    """It knows nothing of the structure: half of it cost what an alignment of p53 had brought."""
+    table, given = variants(), evidence_of(structure=STRUCTURE)
+    network = evidence_with(constant_network(site_mean(), 1.0))
+    both = replace(
+        given, arrays={**given.arrays, **network.arrays}, info={**given.info, "prior": network.info["prior"]}
+    )
+    _, facts, found = trained(tmp_path / "1", table, both, by_position=False, folds=2)
+    for fold in facts:
+        assert fold["parts"] == (
+            ["gp", "boosting", "known_positions"]
+            if "structure" in fold["evidence"]
+            else ["gp", "known_positions"]
+        )
+    assert any("structure" in fold["evidence"] for fold in facts)
+    assert np.isfinite(found).all()
 
 
 def test_auto_without_a_network_or_at_new_positions_is_as_before(tmp_path):
