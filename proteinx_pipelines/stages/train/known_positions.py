@@ -32,7 +32,7 @@ def n_features() -> int:
     one = SiteProfiles(
         Measured(np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1, np.int64), np.zeros(1))
     )
-    return N_EXPECTED + one.features(np.zeros(1, np.int64), np.zeros(1, np.int64)).shape[1]
+    return int(N_EXPECTED + one.features(np.zeros(1, np.int64), np.zeros(1, np.int64)).shape[1])
 
 
 def n_weights() -> int:

@@ -150,7 +150,7 @@ def _train(features: np.ndarray, target: np.ndarray, weight: np.ndarray, seed: i
     optimizer = torch.optim.AdamW(part.values(), lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
     for _ in range(EPOCHS):
-        for rows in torch.randperm(len(y), generator=random).split(BATCH):
+        for rows in torch.split(torch.randperm(len(y), generator=random), BATCH):
             given = x[rows]
             hidden = dropped(functional.silu(given @ part["first"] + part["first_bias"]))
             hidden = hidden + dropped(functional.silu(hidden @ part["second"] + part["second_bias"]))

@@ -108,4 +108,5 @@ def single_mutants(task: FitTask, weights: str) -> SingleMutants | None:
 
 def _exchange(evidence: Evidence) -> np.ndarray:
     n = len(AMINO_ACIDS)
-    return np.nan_to_num(evidence.arrays.get(PRIOR_EXCHANGE, np.zeros((1, 1, n * n)))[0].reshape(n, n))
+    found = evidence.arrays.get(PRIOR_EXCHANGE, np.zeros((1, 1, n * n)))[0].reshape(n, n)
+    return np.asarray(np.nan_to_num(found))
