@@ -68,6 +68,29 @@ def test_a_heartbeat_that_says_nothing_new_wakes_nobody(world: World) -> None:
     assert [rings(), rings()] == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("always", "most", "least"), [(False, 4, 0), (True, 100, 20)], ids=["as it is", "guard off"]
+)
+def test_jobs_on_nodes_are_read_after_a_commit_and_not_in_every_round(
+    world: World, monkeypatch: pytest.MonkeyPatch, always: bool, most: int, least: int
+) -> None:
+    """Reading them in each of ten to fifty rounds a second was a third of what dispatch did."""
+    node = world.node("n1")
+    world.job("e-1")
+    world.round()
+    assert node.claim() is not None
+    world.round(2)
+    read: list[None] = []
+    plain = world.dispatcher._rows
+    monkeypatch.setattr(world.dispatcher, "_rows", lambda *where: read.append(None) or plain(*where))
+    if always:
+        monkeypatch.setattr(world.dispatcher.looks, "is_news", lambda *_: True)
+    for _ in range(10):
+        world.dispatcher.round()
+    assert world.dispatcher.is_busy
+    assert least <= len(read) <= most
+
+
 def test_a_node_has_one_job_and_a_second_only_while_its_jobs_are_short(world: World) -> None:
     node = world.node("n1")
     ids = [world.job() for _ in range(4)]
