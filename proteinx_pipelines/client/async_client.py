@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from proteinx_pipelines.client import calls
-from proteinx_pipelines.client.calls import Call, Content, Held, Job, T, id_of
+from proteinx_pipelines.client.calls import Call, Content, InMemory, Job, T, id_of
 from proteinx_pipelines.client.http_link import (
     connection_options,
     http_package,
@@ -260,7 +260,7 @@ class AsyncClient:
         await self.aclose()
 
 
-async def _blocks(content: Content | Held) -> AsyncIterator[bytes]:
+async def _blocks(content: Content | InMemory) -> AsyncIterator[bytes]:
     """A body block by block, without holding the event loop."""
     blocks = content.blocks()
     while (block := await asyncio.to_thread(next, blocks, None)) is not None:

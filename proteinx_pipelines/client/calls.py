@@ -44,7 +44,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Held:
+class InMemory:
     """A body that is held in memory."""
 
     content: bytes = field(repr=False)
@@ -69,7 +69,7 @@ class Call(Generic[T]):
     """Makes the result of the answer's JSON, or of its headers, by names in lower case."""
     json: Any = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    content: Content | Held | None = None
+    content: Content | InMemory | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
     """Longest wait for the answer, in seconds; the client's own when None."""

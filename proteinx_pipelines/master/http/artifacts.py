@@ -28,12 +28,15 @@ router = APIRouter(tags=["artifacts"])
 OFFSET, LENGTH, SHA256 = "upload-offset", "upload-length", "upload-sha256"
 """Headers of an upload: where its first byte belongs, the size of the whole file, and the whole file's digest."""
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_DIGEST: dict[str, Any] = {
+    "in": "header", "name": SHA256, "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
+}  # fmt: skip
 _BYTES: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/octet-stream": _BINARY}},
     "parameters": [
         {"in": "header", "name": OFFSET, "schema": {"type": "integer", "minimum": 0}},
         {"in": "header", "name": LENGTH, "schema": {"type": "integer", "minimum": 0}},
-        {"in": "header", "name": SHA256, "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}},
+        _DIGEST,
     ],
 }
 _PARTS: dict[str, Any] = {"file": _BINARY["schema"], "path": {"type": "string"}}
@@ -48,7 +51,7 @@ _FORM: dict[str, Any] = {
 }
 _BUNDLE: dict[str, Any] = {
     "requestBody": {"required": True, "content": {MEDIA_TYPE: _BINARY}},
-    "parameters": _BYTES["parameters"][-1:],
+    "parameters": [_DIGEST],
 }
 _FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from proteinx_pipelines.client import calls
-from proteinx_pipelines.client.calls import Call, Content, Held
+from proteinx_pipelines.client.calls import Call, Content, InMemory
 from proteinx_pipelines.master.settings import MasterSettings
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class MasterHttp:
         """The headers of what is at a path, by their names in lower case."""
         return self._client.ask(Call("HEAD", path, dict, of_headers=True))
 
-    def put(self, path: str, content: Content | Held, headers: Mapping[str, str]) -> dict[str, str]:
+    def put(self, path: str, content: Content | InMemory, headers: Mapping[str, str]) -> dict[str, str]:
         """Send a part of a file, or a bundle; the headers of the answer, by their names in lower case."""
         given = {"Content-Type": "application/octet-stream", **headers}
         call: Call[dict[str, str]] = Call(

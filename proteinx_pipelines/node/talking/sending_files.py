@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from proteinx_pipelines.client.calls import Content, Held
+from proteinx_pipelines.client.calls import Content, InMemory
 from proteinx_pipelines.client.http_link import MasterRefused
 from proteinx_pipelines.contract.bundle import MEDIA_TYPE, MOST_BYTES, MOST_FILE_BYTES, MOST_FILES, pack
 from proteinx_pipelines.experiment_dir.documents import read_experiment
@@ -125,7 +125,7 @@ def _send_together(
     body = pack(contents)
     facts = {"Content-Type": MEDIA_TYPE, "upload-sha256": hashlib.sha256(body).hexdigest()}
     try:
-        master.put(f"/api/jobs/{job_id}/artifacts", Held(body), facts)
+        master.put(f"/api/jobs/{job_id}/artifacts", InMemory(body), facts)
     except MasterRefused as error:
         if error.status not in _ALONE:
             raise

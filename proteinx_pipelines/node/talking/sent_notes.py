@@ -75,7 +75,9 @@ class SentNotes:
             self._read_all()
         for job_id in sorted(self._open):
             note = self.load(job_id)
-            if note is not None:
+            if note is None:  # removed, or damaged by a crash: it begins anew with the job's next message
+                self._open.discard(job_id)
+            else:
                 yield note
 
     def forget(self, job_id: str) -> None:
