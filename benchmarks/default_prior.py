@@ -3,8 +3,8 @@
     python benchmarks/default_prior.py --data FOLDER [--out FILE]
 
 FOLDER: ProteinGym's supervised single substitutions (release 1.3, MIT licence), as for `proteinx bench proteingym`.
-The file holds the weights of a ridge regression, and the name and the sequence of each protein, which the check
-`related_source` needs; no measurement is in it. The same folder and version give the same bytes.
+The file holds the weights of ridge regressions and of networks, and the name and the sequence of each protein, which
+the check `related_source` needs; no measurement is in it. The same folder and version give the same bytes.
 """
 
 import argparse

@@ -14,12 +14,11 @@ from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.train import site_network
 from proteinx_pipelines.stages.train.new_positions import AGAINST, Measured, correlation
 from proteinx_pipelines.stages.train.site_network import SiteNetwork
-from proteinx_pipelines.stages.train.site_profiles import N_EXPECTED, VERSION, Expected, SiteProfiles
+from proteinx_pipelines.stages.train.site_profiles import N_EXPECTED, Expected, SiteProfiles
 from proteinx_pipelines.stages.train.substitution_table import SubstitutionTable, single_mutants
 from proteinx_pipelines.stages.train.targets import deviation_of, fit_scaling
 from proteinx_pipelines.stages.train.task import FitTask
 
-__all__ = ["VERSION", "fit_table", "n_features", "n_weights", "predicted"]
 _PARTS = 5
 """Parts of the training rows, each predicted from the others."""
 _SITES_AT_ONCE = 200

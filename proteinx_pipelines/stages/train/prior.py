@@ -28,12 +28,12 @@ from proteinx_pipelines.evidence.values import (
 )
 from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence
-from proteinx_pipelines.stages.train.known_positions import VERSION as KNOWN_POSITIONS_VERSION
 from proteinx_pipelines.stages.train.known_positions import n_weights as n_known_positions_weights
 from proteinx_pipelines.stages.train.new_positions import VERSION as NEW_POSITIONS_VERSION
 from proteinx_pipelines.stages.train.new_positions import n_features as n_new_positions_features
 from proteinx_pipelines.stages.train.prior_default import FILE, default_bytes
 from proteinx_pipelines.stages.train.prior_features import FEATURES_VERSION, n_features, prior_features
+from proteinx_pipelines.stages.train.site_profiles import VERSION as KNOWN_POSITIONS_VERSION
 
 DEFAULT, NONE = "default", "none"
 """Words of `model.prior` that name no file."""

@@ -17,7 +17,7 @@ from proteinx_pipelines.stages.train.amino_acids import KIND, OF_KIND, propertie
 from proteinx_pipelines.stages.train.new_positions import Measured, correlation
 
 VERSION = "1"
-"""Part of a prior's file; raise it when the features change."""
+"""Part of a prior's file; raise it when the features or the form of the network change."""
 N_EXPECTED = 7
 """Features that a prior gives, the first ones: effect and mean of the site, how well and how steeply effects follow
 the measurements, and three values interpolated within the site."""
@@ -122,7 +122,7 @@ class SiteProfiles:
 
     @cached_property
     def _of_protein(self) -> np.ndarray:
-        """float64 [13]: how much was measured, and how the values are distributed."""
+        """float64 [12]: how much was measured, and how the values are distributed."""
         targets, counts = self.measured.target, self.known.sum(axis=1)
         n_sites = max(int((counts > 0).sum()), 1)
         own = (self.values - (self.values.sum(axis=1) / np.maximum(counts, 1))[:, None]) * self.known
@@ -138,7 +138,7 @@ class SiteProfiles:
 
     # ------------------------------------------------------------------ other residues at the same site
     def _of_similar_residues(self, profile: np.ndarray, known: np.ndarray, new: np.ndarray) -> np.ndarray:
-        """float64 [m, 17]: what residues like the asked one do at the same site."""
+        """float64 [m, 16]: what residues like the asked one do at the same site."""
         distance = squared_distances()
         columns = []
         for alike in (*(np.exp(-distance / width) for width in _ALIKE), np.exp(_BLOSUM * blosum62())):

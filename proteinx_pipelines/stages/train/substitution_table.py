@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.evidence.values import PRIOR, PRIOR_EXCHANGE
-from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence
+from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train.mutations import list_mutations, template_tokens
 from proteinx_pipelines.stages.train.targets import deviation_of
 from proteinx_pipelines.stages.train.task import FitTask
@@ -28,8 +28,11 @@ class SubstitutionTable:
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
         mutations = list_mutations(embedding, rows, self.template)
-        each = self.effects[mutations.position, mutations.residue].astype(np.float64)
-        return np.asarray(self.offset + self.scale * np.bincount(mutations.row, each, len(rows)))
+        inside = mutations.position < len(
+            self.effects
+        )  # nothing is known of residues behind the template's end
+        each = self.effects[mutations.position[inside], mutations.residue[inside]].astype(np.float64)
+        return np.asarray(self.offset + self.scale * np.bincount(mutations.row[inside], each, len(rows)))
 
     def settings(self) -> dict[str, Any]:
         """Mean and deviation of the training targets."""
@@ -63,7 +66,7 @@ class SingleMutants:
     effects: np.ndarray
     """float [L, 20], of the prior; 0 where it says nothing."""
     exchange: np.ndarray
-    """float [20, 20], of the prior: covariance of residues at one site; 0 where it has none."""
+    """float [20, 20], of the prior: covariance of residues at one site."""
     weights: np.ndarray
     """float, of the model learned across assays."""
 
@@ -76,7 +79,7 @@ def single_mutants(task: FitTask, weights: str) -> SingleMutants | None:
     """The training rows of a task, if a prior's model can be used for them.
 
     None where the prior has no such model or none without the protein's relatives, or where rows have several
-    templates or mutations.
+    templates or mutations, or residues behind the template's end.
 
     Args:
         task: the fold.
@@ -92,7 +95,8 @@ def single_mutants(task: FitTask, weights: str) -> SingleMutants | None:
     line = template_tokens(task.templates, tokens[rows])
     template = line[0][line[0] < len(AMINO_ACIDS)].astype(np.int64)
     mutations = list_mutations(task.embedding, rows, line)
-    if (mutations.counts > 1).any() or not len(mutations.row):
+    is_inside = (mutations.position < len(template)).all()
+    if (mutations.counts > 1).any() or not len(mutations.row) or not is_inside:
         return None
     return SingleMutants(
         line,
@@ -101,12 +105,6 @@ def single_mutants(task: FitTask, weights: str) -> SingleMutants | None:
         mutations.residue,
         task.targets[rows][mutations.row],
         np.nan_to_num(effects[: len(template)]),
-        _exchange(evidence),
+        evidence.arrays[PRIOR_EXCHANGE][0].reshape(len(AMINO_ACIDS), len(AMINO_ACIDS)),
         found,
     )
-
-
-def _exchange(evidence: Evidence) -> np.ndarray:
-    n = len(AMINO_ACIDS)
-    found = evidence.arrays.get(PRIOR_EXCHANGE, np.zeros((1, 1, n * n)))[0].reshape(n, n)
-    return np.asarray(np.nan_to_num(found))

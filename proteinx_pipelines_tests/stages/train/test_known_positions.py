@@ -8,7 +8,6 @@ from scipy.stats import spearmanr
 
 from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.evidence.values import PRIOR_KNOWN_POSITIONS
-from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.train import known_positions_learning
 from proteinx_pipelines.stages.train.amino_acids import properties
 from proteinx_pipelines.stages.train.known_positions import n_features, n_weights, predicted
@@ -28,13 +27,10 @@ from proteinx_pipelines_tests.stages.train.test_evidence import (
     trained,
     variants,
 )
+from proteinx_pipelines_tests.stages.train.test_new_positions import tokens_of
 
 LENGTH = 40
 N_ROWS = 500
-
-
-def tokens_of(template: str) -> np.ndarray:
-    return np.array([AMINO_ACIDS.index(letter) for letter in template])
 
 
 def assay(seed: int) -> Assay:

@@ -194,3 +194,15 @@ def test_a_table_adds_up_over_mutations_and_is_restored():
     np.testing.assert_allclose(found, [2.0, 2 + 3 * one, 2 + 3 * (one + other)], rtol=1e-6)
     again = substitution_table.restore(table.settings(), table.tensors())
     np.testing.assert_array_equal(again.mean(asked, np.arange(3)), found)
+
+
+def test_a_residue_behind_the_end_of_the_template_adds_nothing(tmp_path):
+    """It stopped `auto` with a prior with an `IndexError`, in training as in prediction."""
+    template = np.arange(5, dtype=np.uint8)[None]
+    table = SubstitutionTable(
+        np.pad(template, ((0, 0), (0, 1)), constant_values=20), np.ones((5, 20), np.float32), 2.0, 3.0
+    )
+    longer = np.array([[0, 1, 2, 3, 4, 7], [0, 9, 2, 3, 4, 20]], np.uint8)
+    np.testing.assert_array_equal(
+        table.mean(Embedding(None, {"name": "onehot"}, tokens=longer), np.arange(2)), [2.0, 5.0]
+    )
