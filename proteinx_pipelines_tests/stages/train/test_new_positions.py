@@ -197,7 +197,7 @@ def test_a_table_adds_up_over_mutations_and_is_restored():
 
 
 def test_a_residue_behind_the_end_of_the_template_adds_nothing(tmp_path):
-    """It stopped `auto` with a prior with an `IndexError`, in training as in prediction."""
+    """It stopped `auto` with a prior with an `IndexError`."""
     template = np.arange(5, dtype=np.uint8)[None]
     table = SubstitutionTable(
         np.pad(template, ((0, 0), (0, 1)), constant_values=20), np.ones((5, 20), np.float32), 2.0, 3.0
