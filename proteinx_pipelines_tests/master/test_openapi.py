@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -18,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from proteinx_pipelines.contract import bundle
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines_tests.master.conftest import serving
 from proteinx_pipelines_tests.master.experiments import end, new_job
@@ -33,6 +35,10 @@ CHECKS = [
 ]
 ENDLESS = ("/api/events",)
 """A stream that ends with the Master; its form is tested in `test_events`."""
+FILES = st.dictionaries(
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=20), st.binary(max_size=50)
+)
+schemathesis.openapi.media_type(bundle.MEDIA_TYPE, FILES.map(bundle.pack) | st.binary(max_size=600))
 
 
 @pytest.fixture
@@ -63,7 +69,7 @@ def test_no_request_is_an_error_of_the_server_and_every_answer_is_as_documented(
         tried += 1
 
         @settings
-        @hypothesis.given(case=operation.as_strategy(), is_there=hypothesis.strategies.booleans())
+        @hypothesis.given(case=operation.as_strategy(), is_there=st.booleans())
         def ask(case: schemathesis.Case, is_there: bool) -> None:
             if is_there:  # else a made-up name, which is nearly never one that exists
                 case.path_parameters.update(

@@ -55,7 +55,10 @@ def get_group(group_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any
         return keeping.group_document(connection, group_id)
 
 
-@router.get("/groups/{group_id}/results", summary="What varied and what came of it")
+_TABLE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {}, "text/csv": {}}}}
+
+
+@router.get("/groups/{group_id}/results", summary="What varied and what came of it", responses=_TABLE)
 def get_results(
     group_id: str,
     master: MasterOf,

@@ -106,7 +106,10 @@ async def delete_alias(model_id: str, name: str, master: MasterOf, _caller: Subm
 @router.post(
     "/models/{model_id}/predict",
     summary="Predict variants",
-    responses={202: {"description": "A job predicts them"}},
+    responses={
+        200: {"content": {"application/json": {}, "text/csv": {}}},
+        202: {"description": "A job predicts them"},
+    },
 )
 async def predict(
     model_id: str, asked: PredictRequest, request: Request, master: MasterOf, caller: Submitter
