@@ -35,6 +35,11 @@ class MutationsAt:
     new: np.ndarray
     """int64 [M]: tokens of the template's residue and the new one."""
 
+    def take(self, part: slice) -> "MutationsAt":
+        """Some of the mutations, in order."""
+        columns = (self.row, self.template, self.position, self.old, self.new)
+        return MutationsAt(*(column[part] for column in columns))
+
 
 def standardised(values: np.ndarray) -> np.ndarray:
     """float64 of the same shape: mean 0 and deviation 1 over the sites that have values, 0 where there are none.

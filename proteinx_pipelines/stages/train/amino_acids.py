@@ -1,4 +1,9 @@
-"""Similarity of amino acids prior to any measurement, used by the mutation kernel and boosting."""
+"""Similarity of amino acids prior to any measurement, used by the mutation kernel and boosting.
+
+Tables are computed once, and cannot be written to.
+"""
+
+from functools import cache
 
 import numpy as np
 
@@ -40,19 +45,22 @@ OF_KIND = np.eye(len(KINDS))[KIND]
 """float64 [20, 8]: 1 where a residue is of a kind."""
 
 
+@cache
 def properties() -> np.ndarray:
     """float64 [20, 9]: each scale with mean 0 and deviation 1 over the twenty amino acids."""
     values = np.array(list(SCALES.values()), dtype=np.float64).T
-    return np.asarray((values - values.mean(axis=0)) / values.std(axis=0))
+    return _fixed((values - values.mean(axis=0)) / values.std(axis=0))
 
 
+@cache
 def squared_distances() -> np.ndarray:
     """Squared distance of two amino acids by their weighted `properties`, float64 [20, 20], median of pairs 1."""
     weighted = properties() * _IMPORTANCE
     squared = ((weighted[:, None] - weighted[None]) ** 2).sum(axis=-1)
-    return np.asarray(squared / np.median(squared[squared > 0]))
+    return _fixed(squared / np.median(squared[squared > 0]))
 
 
+@cache
 def similarity() -> np.ndarray:
     """Similarity matrix, float64 [20, 20], positive definite, 1 on the diagonal: half physics, half evolution.
 
@@ -63,4 +71,9 @@ def similarity() -> np.ndarray:
     values, vectors = np.linalg.eigh(blosum62().astype(np.float64))
     evolved = (vectors * np.clip(values, 0, None)) @ vectors.T
     size = np.sqrt(np.diag(evolved))
-    return np.asarray((physical + evolved / np.outer(size, size)) / 2)
+    return _fixed((physical + evolved / np.outer(size, size)) / 2)
+
+
+def _fixed(table: np.ndarray) -> np.ndarray:
+    table.flags.writeable = False
+    return table

@@ -3,7 +3,7 @@
 Terms of sites are Kronecker products on the grid of S sites by 20 residues, as in `site_grid`; linear terms of what a
 mutation changes have few columns; their Gaussians are smooth in few dimensions, so that some hundred pivots tell every
 value to `_TOLERANCE`. A product takes 20 S^2 + r n operations, not n^2, and no covariance is ever written down: 8,000
-variants are solved in seconds. Used for means of more than `gp_structure.MOST_EXPLAINED` rows; a Gaussian that is not
+variants are solved in seconds. Used for means of more than `gp_structure.MOST_WRITTEN` rows; a Gaussian that is not
 of low rank (`EvidenceGrid.of` returns None) is left to the matrix.
 """
 
@@ -19,7 +19,6 @@ from proteinx_pipelines.stages.train.mutations import MutationList
 
 _TOLERANCE = 1e-6
 """Largest error of a Gaussian's diagonal, whose values are 1."""
-_MOST_PIVOTS = 600
 _JITTER = 1e-10
 
 
@@ -33,14 +32,14 @@ class _Gaussian:
     """float64 [r, r]: L, Cholesky factor of the pivots' own values."""
 
     @classmethod
-    def of(cls, points: np.ndarray) -> "_Gaussian | None":
-        """Choose pivots among points (float64 [n, d]) by the largest remaining error; None if too many are needed.
+    def of(cls, points: np.ndarray, most: int) -> "_Gaussian | None":
+        """Choose at most so many pivots among points (float64 [n, d]) by the largest remaining error; None if too few.
 
         Source:
             Harbrecht, Peters and Schneider 2012, doi:10.1016/j.apnum.2011.10.001 (pivoted Cholesky decomposition).
         """
         points = np.unique(points, axis=0)
-        left, rows = np.ones(len(points)), np.empty((min(_MOST_PIVOTS, len(points)), len(points)))
+        left, rows = np.ones(len(points)), np.empty((min(most, len(points)), len(points)))
         chosen: list[int] = []
         while left.max(initial=0.0) > _TOLERANCE:
             if len(chosen) == len(rows):
@@ -96,7 +95,7 @@ class EvidenceGrid:
 
     @classmethod
     def of(
-        cls, kernel: EvidenceKernel, training: MutationList, parameters: np.ndarray
+        cls, kernel: EvidenceKernel, training: MutationList, parameters: np.ndarray, most_pivots: int = 600
     ) -> "EvidenceGrid | None":
         """Prepare products with training rows; None where the kernel is no sum over mutations or not of low rank.
 
@@ -104,13 +103,14 @@ class EvidenceGrid:
             kernel: of the process.
             training: n rows.
             parameters: float64, logarithms, as for `EvidenceKernel.combine`.
+            most_pivots: of a Gaussian that is of low rank.
         """
         if not kernel.is_additive:
             return None
         mutations, weights = kernel.distinct(training), np.exp(parameters[: len(kernel.terms)])
         smooth = []
         for points, known in kernel.sites.of_mutations(mutations.at):
-            found = _Gaussian.of(_scaled(points[known]))
+            found = _Gaussian.of(_scaled(points[known]), most_pivots)
             if found is None:
                 return None
             smooth.append(found)
@@ -138,7 +138,7 @@ class EvidenceGrid:
         here, there, template, position = sites_of_both(mutations.at, self._training.at)
         sites = kernel.weighted_sites(weights, kernel.between_sites(template, position))
         exchange = (
-            weights[-1] * kernel.sites.exchange_tables()[template] if kernel.sites.exchange_terms else None
+            weights[-1] * kernel.sites.exchange_tables[template] if kernel.sites.exchange_terms else None
         )
         return _Described(mutations, self._columns(mutations), here, there, *sites, exchange)
 

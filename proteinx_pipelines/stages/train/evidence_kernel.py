@@ -22,6 +22,8 @@ _FIRST = 3
 """Terms before those of evidence: the mutation kernel's two, and an effect of the site on every residue alike."""
 _OTHERS = 0.2
 """Initial weight of a term of evidence."""
+_BLOCK_NUMBERS = 1 << 16
+"""Similarities computed at once: half a megabyte."""
 
 
 class EvidenceKernel:
@@ -166,27 +168,36 @@ class _Comparison:
 
     def weighted(self, weights: np.ndarray) -> np.ndarray:
         """Weighted similarity of distinct mutations, float64 [u, v]; sites are weighed before they are spread."""
-        i, j, matrices = self._sites
-        any_residue, by_residue = self.kernel.weighted_sites(weights, matrices)
-        alike = similarity()[np.ix_(self.one.at.new, self.other.at.new)]
+        sites = self.kernel.weighted_sites(weights, self._sites[2])
+        found = np.empty((len(self.one.at.new), len(self.other.at.new)))
+        step = max(1, _BLOCK_NUMBERS // max(1, found.shape[1]))
+        for first in range(0, len(found), step):
+            part = slice(first, first + step)
+            found[part] = self._weighted(weights, sites, part)
+        return found
+
+    def _weighted(self, weights: np.ndarray, sites: tuple[np.ndarray, np.ndarray], part: slice) -> np.ndarray:
+        """Some rows of `weighted`, so few that what is computed on the way stays in the processor's cache."""
+        i, j, _ = self._sites
+        i, (any_residue, by_residue) = i[part], sites
+        alike = similarity()[np.ix_(self.one.at.new[part], self.other.at.new)]
         found = by_residue[np.ix_(i, j)] * alike + any_residue[np.ix_(i, j)]
         if weights[0] or weights[2]:
             found += (i[:, None] == j[None]) * (weights[2] + weights[0] * (SAME + SAME_RESIDUE * alike))
         changes = zip(self.kernel.change_weights(weights), self._changes, strict=True)
-        for (linear, gaussian), (mine, theirs) in changes:
-            width = mine[0].shape[1]
-            product = mine[0] @ theirs[0].T
+        for (linear, gaussian), ((all_mine, all_known), (theirs, known)) in changes:
+            mine = all_mine[part]
+            width = mine.shape[1]
+            product = mine @ theirs.T
             if linear:
                 found += (linear / width) * product
             if gaussian:
-                squared = (
-                    (mine[0] ** 2).sum(axis=1)[:, None] + (theirs[0] ** 2).sum(axis=1)[None] - 2 * product
-                )
-                both = mine[1][:, None] & theirs[1][None]
+                squared = (mine**2).sum(axis=1)[:, None] + (theirs**2).sum(axis=1)[None] - 2 * product
+                both = all_known[part][:, None] & known[None]
                 found += gaussian * both * np.exp(-np.maximum(squared, 0.0) / (2 * width))
         if self.kernel.sites.exchange_terms and weights[-1]:
-            alike = self.kernel.sites.exchange(self.one.at, self.other.at)
-            found += weights[-1] * (i[:, None] == j[None]) * alike
+            exchanged = self.kernel.sites.exchange(self.one.at.take(part), self.other.at)
+            found += weights[-1] * (i[:, None] == j[None]) * exchanged
         return np.asarray(found)
 
     def rows(self, similar: np.ndarray) -> np.ndarray:

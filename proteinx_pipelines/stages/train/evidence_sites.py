@@ -82,9 +82,10 @@ class EvidenceSites:
         """Covariance of the residues of two lists of mutations, as if at one site, float64 [M, M']."""
         last = len(AMINO_ACIDS) - 1
         # Pairs at one site are of one template: that of the first mutation.
-        rows = self.exchange_tables()[one.template, np.minimum(one.new, last)]
+        rows = self.exchange_tables[one.template, np.minimum(one.new, last)]
         return np.asarray(rows[:, np.minimum(other.new, last)])
 
+    @cached_property
     def exchange_tables(self) -> np.ndarray:
         """Covariance of two residues at one site, float64 [T, 20, 20]."""
         n = len(AMINO_ACIDS)

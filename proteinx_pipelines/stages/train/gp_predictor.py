@@ -89,7 +89,9 @@ class GpPredictor:
     def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of the rows, float64 [n] each, from one comparison with the training rows."""
         by_structure = (
-            structure.additive_of(self.rows) is not None or structure.at_few_sites(self.rows) is not None
+            structure.additive_of(self.rows) is not None
+            or structure.at_few_sites(self.rows) is not None
+            or self.explained_grid is not None
         )
         if by_structure or len(self.weights) > self.n_factorised:
             return self.mean(embedding, rows), self.deviation(embedding, rows)

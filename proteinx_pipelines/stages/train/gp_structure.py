@@ -7,12 +7,13 @@ share of all residue combinations at a few positions), have no such limit:
 |---|---|---|---|
 | mutation, single mutants | up to `MOST_FACTORISED` | Cholesky, all rows | the same factor |
 | mutation, single mutants | more | `site_grid`, all rows | Cholesky, `MOST_EXACT` rows at most |
-| the same with evidence | more than `MOST_EXPLAINED` | `evidence_grid`, all rows [1] | Cholesky, as many |
+| the same with evidence | more than `MOST_WRITTEN` | `evidence_grid`, all rows [1] | Cholesky, `MOST_EXPLAINED` |
 | rbf, sites or none given, one-hot on a grid | more than `MOST_EXACT` | `residue_grid`, all rows | Cholesky, as many |
 | rbf or sites, one-hot at `FEW_SITES` or fewer | up to `MOST_EXACT` | Cholesky, then `residue_grid` | the same factor |
 | any other | any | Cholesky, `MOST_EXACT` rows at most | the same factor |
 
-[1] Products with the matrix, where a Gaussian of what mutations change is not of low rank.
+[1] Where a Gaussian of what mutations change is not of low rank: Cholesky, above `MOST_EXPLAINED` rows products with
+the matrix.
 All grids are solved by conjugate gradients. `gp` fits, `gp_weights` solves and `gp_predictor` predicts in these ways.
 """
 
@@ -32,8 +33,11 @@ MOST_FACTORISED = 1000
 """Training rows of single mutants above which the mean is solved by conjugate gradients."""
 MOST_EXPLAINED = 2000
 """As `MOST_EXACT`, for the deviation under a kernel with evidence, whose covariances cost more."""
-
-
+MOST_WRITTEN = 500
+"""Training rows under a kernel with evidence above which the covariance costs more than to solve without it."""
+MOST_PIVOTS, ROWS_A_PIVOT = 600, 3
+"""Pivots of a Gaussian of what mutations change, at most, and training rows for each: with fewer the covariance is as
+cheap."""
 FEW_SITES = 4
 """Varying positions up to which means under `rbf` and `sites` are computed on the grid of all combinations (194,481
 cells)."""
@@ -61,11 +65,12 @@ def is_explained(rows: GpRows) -> bool:
 
 
 def explained_grid(rows: GpRows, parameters: np.ndarray) -> EvidenceGrid | None:
-    """Products without the matrix under a kernel with evidence, for more than `MOST_EXPLAINED` rows; else None."""
+    """Products without the matrix under a kernel with evidence, for more than `MOST_WRITTEN` rows; else None."""
     if not isinstance(rows, MutationRows) or not isinstance(rows.kernel, EvidenceKernel):
         return None
-    few = rows.training.n_rows <= MOST_EXPLAINED
-    return None if few else EvidenceGrid.of(rows.kernel, rows.training, parameters)
+    few = rows.training.n_rows <= MOST_WRITTEN
+    most = min(MOST_PIVOTS, rows.training.n_rows // ROWS_A_PIVOT)
+    return None if few else EvidenceGrid.of(rows.kernel, rows.training, parameters, most)
 
 
 class Additive(NamedTuple):

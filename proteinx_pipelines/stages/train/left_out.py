@@ -21,8 +21,23 @@ _LOWEST, _HIGHEST = -6.0, 4.0
 _MOST_STEPS = 40
 Terms = Sequence[np.ndarray]
 """Parts of a covariance, float64 [n, n] each, which the exponentials of the parameters weigh."""
-Criterion = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[float, np.ndarray]]
-"""(inverse of the covariance, inverse times targets, targets) -> value, and its gradient in the covariance [n, n]."""
+
+
+class Solved(NamedTuple):
+    """A covariance of n rows, inverted."""
+
+    inverse: np.ndarray
+    """float64 [n, n]."""
+    lower: np.ndarray
+    """Its lower triangle, zeros above."""
+    log_det: float
+    """Natural logarithm of the covariance's determinant."""
+    weights: np.ndarray
+    """float64 [n]: inverse times targets."""
+
+
+Criterion = Callable[[Solved, np.ndarray], tuple[float, np.ndarray]]
+"""(inverted covariance, targets) -> value, and the lower triangle of its gradient in the covariance, zeros above."""
 
 
 class Weighed(NamedTuple):
@@ -35,11 +50,12 @@ class Weighed(NamedTuple):
     """Of the criterion, without the prior."""
 
 
-def marginal(inverse: np.ndarray, weights: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+def marginal(solved: Solved, targets: np.ndarray) -> tuple[float, np.ndarray]:
     """Log marginal likelihood, up to a constant, and its gradient."""
-    _, log_det = np.linalg.slogdet(inverse)
-    value = -0.5 * float(targets @ weights) + 0.5 * float(log_det)
-    return value, 0.5 * (np.outer(weights, weights) - inverse)
+    from scipy.linalg import blas  # deferred: SciPy is not needed to load definitions
+
+    value = -0.5 * float(targets @ solved.weights) - 0.5 * solved.log_det
+    return value, np.asarray(blas.dsyr(0.5, solved.weights, a=-0.5 * solved.lower, lower=1, overwrite_a=1))
 
 
 def by_groups(groups: np.ndarray) -> Criterion:
@@ -48,25 +64,39 @@ def by_groups(groups: np.ndarray) -> Criterion:
     Args:
         groups: int64 [n].
     """
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    from scipy.linalg import blas  # deferred: SciPy is not needed to load definitions
 
-    def criterion(inverse: np.ndarray, weights: np.ndarray, _: np.ndarray) -> tuple[float, np.ndarray]:
-        n = len(weights)
-        residual, value = np.zeros(n), 0.0
-        half = np.empty((n, n))  # inverse times the block-diagonal spread, block by block
-        for group in members:
-            block = inverse[np.ix_(group, group)]
+    of_size = _of_size(groups)
+
+    def criterion(solved: Solved, _: np.ndarray) -> tuple[float, np.ndarray]:
+        inverse, weights = solved.inverse, solved.weights
+        residual, value, scaled = np.zeros(len(weights)), 0.0, []
+        for rows in of_size:  # int64 [g, s]: g groups of s rows
+            beside = inverse[rows]  # [g, s, n]
+            block = np.take_along_axis(beside, rows[:, None, :], axis=2)  # [g, s, s]
             covariance = np.linalg.inv(block)  # of the left-out targets
-            residual[group] = covariance @ weights[group]
-            value += 0.5 * (np.linalg.slogdet(block)[1] - float(weights[group] @ residual[group]))
-            spread = np.outer(residual[group], residual[group]) + covariance
-            half[:, group] = inverse[:, group] @ spread
-        pulled = inverse @ residual
-        # d value = sum(gradient * d covariance), from dA = -A dK A in the block densities
-        gradient = 0.5 * (np.outer(pulled, weights) + np.outer(weights, pulled)) - 0.5 * half @ inverse
-        return value, gradient
+            own = weights[rows]
+            left = np.einsum("gij,gj->gi", covariance, own)
+            value += 0.5 * float(np.linalg.slogdet(block)[1].sum() - (own * left).sum())
+            residual[rows] = left
+            root = np.linalg.cholesky(left[:, :, None] * left[:, None, :] + covariance)
+            scaled.append((root.transpose(0, 2, 1) @ beside).reshape(-1, len(weights)))
+        # d value = sum(gradient * d covariance), from dA = -A dK A in the block densities:
+        # (pulled weights' + weights pulled' - A S A) / 2, with S block-diagonal, so A S A = B' B of half the work.
+        gradient = blas.dsyrk(-0.5, np.concatenate(scaled).T, lower=1)
+        return value, np.asarray(
+            blas.dsyr2(0.5, inverse @ residual, weights, a=gradient, lower=1, overwrite_a=1)
+        )
 
     return criterion
+
+
+def _of_size(groups: np.ndarray) -> list[np.ndarray]:
+    """Rows of the groups, int64 [g, s] for each size s of a group: what is alike is computed at once."""
+    _, group, size = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.argsort(group, kind="stable")
+    of_row = size[group[order]]
+    return [order[of_row == s].reshape(-1, s) for s in np.unique(size)]
 
 
 def weigh(
@@ -88,10 +118,11 @@ def weigh(
     from scipy import optimize  # deferred: SciPy is not needed to load definitions
 
     start = np.append(start, np.log(_NOISE_START))
+    stack = np.stack(terms)
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         try:
-            value, slope = _value(terms, targets, parameters, criterion, relative)
+            value, slope = _value(stack, targets, parameters, criterion, relative)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros(len(parameters))
         away = (parameters - start) / PRIOR_WIDTH
@@ -99,9 +130,9 @@ def weigh(
 
     found = optimize.minimize(
         loss, start, jac=True, method="L-BFGS-B", bounds=[(at + _LOWEST, at + _HIGHEST) for at in start],
-        options={"maxiter": _MOST_STEPS, "ftol": 1e-6},
+        options={"maxiter": _MOST_STEPS, "ftol": 1e-5},
     )  # fmt: skip
-    value, _ = _value(terms, targets, found.x, criterion, relative)
+    value, _ = _value(stack, targets, found.x, criterion, relative)
     return Weighed(found.x[:-1], float(np.exp(found.x[-1])), value)
 
 
@@ -115,7 +146,7 @@ def likelihood(
     """Value of a criterion under given weights; minus infinity where the covariance is singular."""
     parameters = np.append(weighed.parameters, np.log(weighed.noise))
     try:
-        return float(_value(terms, targets, parameters, criterion, relative)[0])
+        return float(_value(np.stack(terms), targets, parameters, criterion, relative)[0])
     except np.linalg.LinAlgError:
         return float("-inf")
 
@@ -139,8 +170,7 @@ def left_out_with_deviation(
     relative: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predict each group from all other rows, with the deviation of a measurement: float64 [n] each."""
-    inverse = _inverse(terms, weighed.parameters, weighed.noise, relative)
-    weights = inverse @ targets
+    inverse, _, _, weights = _solve(np.stack(terms), targets, weighed.parameters, weighed.noise, relative)
     residual, variance = np.zeros(len(targets)), np.ones(len(targets))
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
@@ -151,38 +181,41 @@ def left_out_with_deviation(
 
 
 def _value(
-    terms: Terms,
+    terms: np.ndarray,
     targets: np.ndarray,
     parameters: np.ndarray,
     criterion: Criterion,
     relative: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
-    inverse = _inverse(terms, parameters[:-1], float(np.exp(parameters[-1])), relative)
-    value, gradient = criterion(inverse, inverse @ targets, targets)
-    slopes = [
-        weight * float(np.vdot(gradient, term))
-        for weight, term in zip(np.exp(parameters), terms, strict=False)
-    ]
-    of_noise = np.trace(gradient) if relative is None else gradient.diagonal() @ relative
-    return value, np.array([*slopes, float(np.exp(parameters[-1]) * of_noise)])
+    """Value of a criterion and its slope in the parameters (logarithms: one per term, then the noise)."""
+    noise = float(np.exp(parameters[-1]))
+    value, gradient = criterion(_solve(terms, targets, parameters[:-1], noise, relative), targets)
+    k, n, _ = terms.shape
+    own = gradient.diagonal()
+    # The sum over both triangles of symmetric matrices: twice that over the lower one, less the diagonal's.
+    sums = 2 * (terms.reshape(k, n * n) @ gradient.ravel(order="K")) - np.einsum("kii,i->k", terms, own)
+    of_noise = own.sum() if relative is None else own @ relative
+    return value, np.append(np.exp(parameters[:-1]) * sums, noise * of_noise)
 
 
-def _inverse(
-    terms: Terms, parameters: np.ndarray, noise: float, relative: np.ndarray | None = None
-) -> np.ndarray:
-    """Inverse of the weighed terms plus noise, [n, n]."""
-    from scipy import linalg
+def _solve(
+    terms: np.ndarray,
+    targets: np.ndarray,
+    parameters: np.ndarray,
+    noise: float,
+    relative: np.ndarray | None = None,
+) -> Solved:
+    """Invert the weighed terms ([k, n, n]) plus noise."""
+    from scipy.linalg import lapack
 
-    total = np.zeros_like(terms[0])
-    for weight, term in zip(np.exp(parameters), terms, strict=True):
-        total += weight * term
+    total = np.tensordot(np.exp(parameters), terms, axes=1)
     total[np.diag_indices(len(total))] += (noise if relative is None else noise * relative) + JITTER
-    try:
-        factor = linalg.cholesky(total, lower=True, check_finite=False)
-        inverse, failed = linalg.lapack.dpotri(factor, lower=True)
-    except linalg.LinAlgError as error:
-        raise np.linalg.LinAlgError(str(error)) from error
-    if failed:
-        raise np.linalg.LinAlgError("singular")
-    lower = np.tril(inverse)
-    return np.asarray(lower + np.tril(lower, -1).T)
+    # Transposed, a symmetric matrix is itself, in the order of LAPACK: nothing is copied.
+    factor, failed = lapack.dpotrf(total.T, lower=1, clean=1, overwrite_a=1)
+    log_det = 2 * float(np.log(factor.diagonal()).sum()) if not failed else 0.0
+    inverse, failed_too = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
+    if failed or failed_too:
+        raise np.linalg.LinAlgError("The covariance is singular.")
+    both = inverse + inverse.T
+    both[np.diag_indices(len(both))] /= 2
+    return Solved(both, inverse, log_det, both @ targets)

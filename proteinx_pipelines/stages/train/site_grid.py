@@ -35,8 +35,10 @@ class SiteGrid:
     def times(self, weights: np.ndarray) -> np.ndarray:
         """Multiply the kernel [n, m] by weights of the other list's rows: float64 [m] to float64 [n]."""
         # Scatter the weights of the other list's mutations to the grid of sites by residues, [S, 20].
-        grid = np.zeros((self._n_sites, len(self._similarity)))
-        np.add.at(grid, (self._at_other, self._other.residue), weights[self._other.row])
+        n_letters = len(self._similarity)
+        cell = self._at_other * n_letters + self._other.residue
+        grid = np.bincount(cell, weights[self._other.row], minlength=self._n_sites * n_letters)
+        grid = grid.reshape(self._n_sites, n_letters)
         sums, alike = grid.sum(axis=1), grid @ self._similarity  # [S], and [S, 20] = [S, 20] @ [20, 20]
         # Pairs at the same site, then pairs at any sites: [S] = [S, S] @ [S] and [S, 20] = [S, S] @ [S, 20].
         values = self._specific * (SAME * sums[:, None] + SAME_RESIDUE * alike)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from proteinx_pipelines.records import AMINO_ACIDS, Evidence
-from proteinx_pipelines.stages.train import evidence_grid, gp_structure
+from proteinx_pipelines.stages.train import gp_structure
 from proteinx_pipelines.stages.train.evidence_grid import EvidenceGrid
 from proteinx_pipelines.stages.train.evidence_kernel import EvidenceKernel
 from proteinx_pipelines.stages.train.evidence_sites import sites_of
@@ -76,20 +76,20 @@ def test_training_rows_of_which_the_evidence_knows_none_have_products_too():
         np.testing.assert_allclose(grid.times(vector, rows), expected, atol=1e-9 * np.abs(expected).max())
 
 
-def test_what_is_no_sum_or_not_smooth_enough_is_left_to_the_matrix(monkeypatch):
+def test_what_is_no_sum_or_not_smooth_enough_is_left_to_the_matrix():
     training = mutations(200, 1)
     with_epistasis, kernel = kernel_of(prior(), epistasis=True), kernel_of(prior())
     assert EvidenceGrid.of(with_epistasis, training, with_epistasis.start) is None
     assert EvidenceGrid.of(kernel, training, kernel.start) is not None
-    monkeypatch.setattr(evidence_grid, "_MOST_PIVOTS", 10)
-    assert EvidenceGrid.of(kernel, training, kernel.start) is None
+    assert EvidenceGrid.of(kernel, training, kernel.start, 10) is None
 
 
 def test_a_model_of_many_rows_predicts_by_products_what_it_predicts_by_its_matrix(tmp_path, monkeypatch):
     evidence, table = prior(), variants()
-    monkeypatch.setattr(gp_structure, "MOST_EXPLAINED", 150)  # of 192 training rows
+    monkeypatch.setattr(gp_structure, "MOST_WRITTEN", 150)  # of 192 training rows
+    monkeypatch.setattr(gp_structure, "ROWS_A_PIVOT", 1)
     _, facts, by_products = trained(tmp_path / "products", table, evidence, model="gp")
     assert facts[0]["converged"]
-    monkeypatch.setattr(evidence_grid, "_MOST_PIVOTS", 1)
+    monkeypatch.setattr(gp_structure, "MOST_PIVOTS", 1)
     _, _, by_matrix = trained(tmp_path / "matrix", table, evidence, model="gp")
     np.testing.assert_allclose(by_products, by_matrix, atol=1e-3 * np.std(by_matrix))

@@ -18,7 +18,7 @@ def process():
         apart = ((place[:, None] - place[None]) ** 2).sum(axis=-1)
         terms.append(np.exp(-apart / length))
     targets = np.linalg.cholesky(terms[0] + 0.1 * np.eye(n)) @ rng.normal(size=n)
-    return terms, targets, rng.integers(0, 6, n)
+    return np.array(terms), targets, rng.integers(0, 6, n)
 
 
 def test_left_out_rows_are_predicted_as_by_a_process_fitted_without_them(process):
