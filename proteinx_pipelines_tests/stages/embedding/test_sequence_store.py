@@ -174,7 +174,7 @@ from pathlib import Path
 import numpy as np
 from proteinx_pipelines.stages.embedding import sequence_store
 from proteinx_pipelines.stages.embedding.sequence_store import SequenceStore
-sequence_store.WRITE_AFTER_S = 0.0
+sequence_store.WRITE_AFTER_S = sequence_store.WRITE_AFTER_FRACTION = 0.0  # a busy machine may stop for seconds
 rows, number = np.random.default_rng(0), 0
 with SequenceStore(Path(sys.argv[1])) as store:
     while True:
