@@ -16,6 +16,7 @@ from proteinx_pipelines.master.http.lists import LARGEST, Page, Size, page_of
 from proteinx_pipelines.master.http.once import once
 
 router = APIRouter(tags=["groups"])
+_TABLE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {}, "text/csv": {}}}}
 
 
 class GroupRequest(BaseModel):
@@ -53,9 +54,6 @@ def get_group(group_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any
     """A group, by id or name, with its units and counts."""
     with master.database.reading() as connection:
         return keeping.group_document(connection, group_id)
-
-
-_TABLE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {}, "text/csv": {}}}}
 
 
 @router.get("/groups/{group_id}/results", summary="What varied and what came of it", responses=_TABLE)

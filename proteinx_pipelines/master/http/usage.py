@@ -22,7 +22,10 @@ PAGE_POLICY = (
 
 
 @router.get(
-    "/usage", summary="Success by node and model, reasons of failure, seconds", response_class=Response
+    "/usage",
+    summary="Success by node and model, reasons of failure, seconds",
+    response_class=Response,
+    responses={200: {"content": {kind: {} for kind in ("application/json", *KINDS.values())}}},
 )
 def get_usage(
     master: MasterOf,

@@ -95,7 +95,7 @@ class EvidenceGrid:
 
     @classmethod
     def of(
-        cls, kernel: EvidenceKernel, training: MutationList, parameters: np.ndarray, most_pivots: int = 600
+        cls, kernel: EvidenceKernel, training: MutationList, parameters: np.ndarray, most_pivots: int
     ) -> "EvidenceGrid | None":
         """Prepare products with training rows; None where the kernel is no sum over mutations or not of low rank.
 

@@ -72,11 +72,11 @@ class EvidenceKernel:
         total = self._compare(rows, rows).own(np.exp(parameters[: len(self.terms)]))
         return np.asarray(total + np.exp(parameters[-2]) if self._epistasis else total)
 
-    def each_term(self, rows: MutationList) -> list[np.ndarray]:
-        """Each term between all rows, float64 [n, n], in the order of `terms`."""
+    def each_term(self, rows: MutationList) -> np.ndarray:
+        """Each of the k `terms` between all rows, float64 [k, n, n]."""
         comparison = self._compare(rows, rows)
         unit = np.eye(len(self.terms))
-        return [comparison.rows(comparison.weighted(weights)) for weights in unit]
+        return np.array([comparison.rows(comparison.weighted(weights)) for weights in unit])
 
     @property
     def is_additive(self) -> bool:

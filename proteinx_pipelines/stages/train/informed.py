@@ -190,12 +190,12 @@ def _judged(
             scales.factor,
             scales.relative,
         )
-        terms = list(scales.terms)
+        terms = scales.terms
         told = scales.about_errors()
     else:
         parameters = _with_epistasis(kernel, chosen, targets)
         weighed = Weighed(np.zeros(1), parameters.noise, parameters.log_likelihood)
-        terms = [kernel.combine(kernel.pieces(chosen, chosen), parameters.kernel)]
+        terms = np.asarray([kernel.combine(kernel.pieces(chosen, chosen), parameters.kernel)])
     blocks = promise.blocks(chosen)
     own = None if relative is None else relative[few]
     squared = (targets - left_out(terms, targets, weighed, blocks, own)) ** 2

@@ -8,7 +8,7 @@ Source:
     Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", section 5.4.2, for groups of one row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +19,6 @@ _NOISE_START = 0.3
 _LOWEST, _HIGHEST = -6.0, 4.0
 """Bounds of a log parameter about its start."""
 _MOST_STEPS = 40
-Terms = Sequence[np.ndarray]
-"""Parts of a covariance, float64 [n, n] each, which the exponentials of the parameters weigh."""
 
 
 class Solved(NamedTuple):
@@ -100,7 +98,7 @@ def _of_size(groups: np.ndarray) -> list[np.ndarray]:
 
 
 def weigh(
-    terms: Terms,
+    terms: np.ndarray,
     targets: np.ndarray,
     start: np.ndarray,
     criterion: Criterion,
@@ -109,7 +107,7 @@ def weigh(
     """Choose the weight of each term by a criterion times a normal prior about `start`.
 
     Args:
-        terms: k parts, [n, n] each.
+        terms: float64 [k, n, n], parts of a covariance, which the exponentials of the parameters weigh.
         targets: float64 [n], about mean 0 and deviation 1.
         start: float64 [k], logarithms.
         criterion: `marginal` or of `by_groups`.
@@ -118,11 +116,10 @@ def weigh(
     from scipy import optimize  # deferred: SciPy is not needed to load definitions
 
     start = np.append(start, np.log(_NOISE_START))
-    stack = np.stack(terms)
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         try:
-            value, slope = _value(stack, targets, parameters, criterion, relative)
+            value, slope = _value(terms, targets, parameters, criterion, relative)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros(len(parameters))
         away = (parameters - start) / PRIOR_WIDTH
@@ -132,12 +129,12 @@ def weigh(
         loss, start, jac=True, method="L-BFGS-B", bounds=[(at + _LOWEST, at + _HIGHEST) for at in start],
         options={"maxiter": _MOST_STEPS, "ftol": 1e-5},
     )  # fmt: skip
-    value, _ = _value(stack, targets, found.x, criterion, relative)
+    value, _ = _value(terms, targets, found.x, criterion, relative)
     return Weighed(found.x[:-1], float(np.exp(found.x[-1])), value)
 
 
 def likelihood(
-    terms: Terms,
+    terms: np.ndarray,
     targets: np.ndarray,
     weighed: Weighed,
     criterion: Criterion,
@@ -146,13 +143,13 @@ def likelihood(
     """Value of a criterion under given weights; minus infinity where the covariance is singular."""
     parameters = np.append(weighed.parameters, np.log(weighed.noise))
     try:
-        return float(_value(np.stack(terms), targets, parameters, criterion, relative)[0])
+        return float(_value(terms, targets, parameters, criterion, relative)[0])
     except np.linalg.LinAlgError:
         return float("-inf")
 
 
 def left_out(
-    terms: Terms,
+    terms: np.ndarray,
     targets: np.ndarray,
     weighed: Weighed,
     groups: np.ndarray,
@@ -163,14 +160,14 @@ def left_out(
 
 
 def left_out_with_deviation(
-    terms: Terms,
+    terms: np.ndarray,
     targets: np.ndarray,
     weighed: Weighed,
     groups: np.ndarray,
     relative: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predict each group from all other rows, with the deviation of a measurement: float64 [n] each."""
-    inverse, _, _, weights = _solve(np.stack(terms), targets, weighed.parameters, weighed.noise, relative)
+    inverse, _, _, weights = _solve(terms, targets, weighed.parameters, weighed.noise, relative)
     residual, variance = np.zeros(len(targets)), np.ones(len(targets))
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
@@ -192,7 +189,8 @@ def _value(
     value, gradient = criterion(_solve(terms, targets, parameters[:-1], noise, relative), targets)
     k, n, _ = terms.shape
     own = gradient.diagonal()
-    # The sum over both triangles of symmetric matrices: twice that over the lower one, less the diagonal's.
+    # The sum over both triangles of symmetric matrices: twice that over the lower one, less the diagonal's. Which of
+    # them memory calls the lower one does not matter: terms are symmetric.
     sums = 2 * (terms.reshape(k, n * n) @ gradient.ravel(order="K")) - np.einsum("kii,i->k", terms, own)
     of_noise = own.sum() if relative is None else own @ relative
     return value, np.append(np.exp(parameters[:-1]) * sums, noise * of_noise)
@@ -211,11 +209,12 @@ def _solve(
     total = np.tensordot(np.exp(parameters), terms, axes=1)
     total[np.diag_indices(len(total))] += (noise if relative is None else noise * relative) + JITTER
     # Transposed, a symmetric matrix is itself, in the order of LAPACK: nothing is copied.
-    factor, failed = lapack.dpotrf(total.T, lower=1, clean=1, overwrite_a=1)
-    log_det = 2 * float(np.log(factor.diagonal()).sum()) if not failed else 0.0
-    inverse, failed_too = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
-    if failed or failed_too:
+    lower, failed = lapack.dpotrf(total.T, lower=1, clean=1, overwrite_a=1)
+    if not failed:
+        log_det = 2 * float(np.log(lower.diagonal()).sum())
+        lower, failed = lapack.dpotri(lower, lower=1, overwrite_c=1)
+    if failed:
         raise np.linalg.LinAlgError("The covariance is singular.")
-    both = inverse + inverse.T
-    both[np.diag_indices(len(both))] /= 2
-    return Solved(both, inverse, log_det, both @ targets)
+    inverse = lower + lower.T
+    inverse[np.diag_indices(len(inverse))] /= 2
+    return Solved(inverse, lower, log_det, inverse @ targets)

@@ -5,7 +5,6 @@ likelihood of whole positions given all others. The deviations are then judged o
 its test rows: scaling the covariance and the noise by one factor changes every deviation and no mean.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +40,8 @@ class Scales:
     """Scales of the kernel's terms, and the factor of its deviations."""
 
     weighed: Weighed
-    terms: Sequence[np.ndarray]
-    """Of the judged rows, float64 [f, f] each."""
+    terms: np.ndarray
+    """Of the judged rows, float64 [k, f, f]."""
     factor: float
     """By which deviations were multiplied; 1 where nothing was checked."""
     relative: np.ndarray | None = None
@@ -112,16 +111,16 @@ def choose_scales(
     return Scales(weighed, terms, factor, relative, 0 if noise is None else noise.n_errors, share)
 
 
-def each_term(kernel: Any, rows: Any) -> list[np.ndarray]:
-    """Terms of a kernel between all rows, float64 [n, n] each, in the order of its parameters."""
+def each_term(kernel: Any, rows: Any) -> np.ndarray:
+    """Terms of a kernel between all rows, float64 [k, n, n], in the order of its parameters."""
     if isinstance(kernel, EvidenceKernel):
         return kernel.each_term(rows)
     assert isinstance(kernel, MutationKernel)
-    return [np.asarray(term) for term in kernel.pieces(rows, rows)[:2]]
+    return np.array(kernel.pieces(rows, rows)[:2])
 
 
 def deviation_factor(
-    terms: Sequence[np.ndarray],
+    terms: np.ndarray,
     targets: np.ndarray,
     weighed: Weighed,
     groups: np.ndarray,
@@ -131,7 +130,7 @@ def deviation_factor(
     """Factor by which deviations must be multiplied for 95 % of the left-out rows to be inside of their intervals.
 
     Args:
-        terms: parts of the covariance, [n, n] each.
+        terms: parts of the covariance, [k, n, n].
         targets: float64 [n].
         weighed: their weights.
         groups: int64 [n], left out together, as the split leaves out its folds.

@@ -56,7 +56,7 @@ def test_products_are_those_of_the_covariance(kind, most):
     parameters = kernel.start + 0.5 * np.random.default_rng(0).normal(size=len(kernel.start))
     training, asked = mutations(200, 1, most=most), mutations(70, 2, most=most)
     vector = np.random.default_rng(3).normal(size=200)
-    grid = EvidenceGrid.of(kernel, training, parameters)
+    grid = EvidenceGrid.of(kernel, training, parameters, 600)
     assert grid is not None
     for rows, found in ((training, grid.times(vector)), (asked, grid.times(vector, asked))):
         expected = kernel.combine(kernel.pieces(rows, training), parameters) @ vector
@@ -69,7 +69,7 @@ def test_training_rows_of_which_the_evidence_knows_none_have_products_too():
     kernel, every = kernel_of(found), mutations(400, 1)
     late = every.take(np.flatnonzero(every.position >= SITES // 2))
     vector = np.random.default_rng(3).normal(size=late.n_rows)
-    grid = EvidenceGrid.of(kernel, late, kernel.start)
+    grid = EvidenceGrid.of(kernel, late, kernel.start, 600)
     assert grid is not None
     for rows in (late, every):
         expected = kernel.combine(kernel.pieces(rows, late), kernel.start) @ vector
@@ -79,8 +79,8 @@ def test_training_rows_of_which_the_evidence_knows_none_have_products_too():
 def test_what_is_no_sum_or_not_smooth_enough_is_left_to_the_matrix():
     training = mutations(200, 1)
     with_epistasis, kernel = kernel_of(prior(), epistasis=True), kernel_of(prior())
-    assert EvidenceGrid.of(with_epistasis, training, with_epistasis.start) is None
-    assert EvidenceGrid.of(kernel, training, kernel.start) is not None
+    assert EvidenceGrid.of(with_epistasis, training, with_epistasis.start, 600) is None
+    assert EvidenceGrid.of(kernel, training, kernel.start, 600) is not None
     assert EvidenceGrid.of(kernel, training, kernel.start, 10) is None
 
 
