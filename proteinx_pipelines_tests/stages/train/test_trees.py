@@ -22,7 +22,7 @@ def test_exported_trees_predict_what_scikit_learn_predicts(model, convert):
     features = rng.normal(size=(300, 6)).astype(np.float32)
     targets = features[:, 0] * features[:, 1] + rng.normal(size=300)
     trees = convert(model.fit(features, targets))
-    new = rng.normal(size=(200, 6)).astype(np.float32)
+    new = rng.normal(size=(600, 6)).astype(np.float32)  # more than go down at once
     np.testing.assert_allclose(
         restore_trees(trees.tensors(), trees.base).predict(new), model.predict(new), atol=1e-9
     )
