@@ -27,7 +27,13 @@ from proteinx_pipelines.stages.train.mutations import (
 from proteinx_pipelines.stages.train.promise import clearly_better, promise_of
 from proteinx_pipelines.stages.train.substitution_features import evidence_features, substitution_features
 from proteinx_pipelines.stages.train.task import Fit, FitTask
-from proteinx_pipelines.stages.train.trees import Trees, restore_trees, trees_of_boosting, trees_of_forest
+from proteinx_pipelines.stages.train.trees import (
+    Trees,
+    mean_of,
+    restore_trees,
+    trees_of_boosting,
+    trees_of_forest,
+)
 
 BOOSTING = {
     "max_iter": 120, "learning_rate": 0.08, "max_leaf_nodes": 12, "min_samples_leaf": 10, "l2_regularization": 5.0,
@@ -81,21 +87,24 @@ def fit(task: FitTask) -> Fit:
     return Fit(predictor, {**sizes, **facts})
 
 
-def fit_trees(task: FitTask, *, kind: str, kinds: Sequence[str] = ()) -> TreesPredictor:
+def fit_trees(task: FitTask, *, kind: str, kinds: Sequence[str] = (), n: int = 1) -> TreesPredictor:
     """Fit `boosting` or `forest` on the training rows.
 
     Args:
         task: the fold.
         kind: `boosting` or `forest`.
         kinds: evidence whose features are added.
+        n: models, of a seed each, whose mean is predicted.
     """
     rows, templates = task.fold.train, _templates(task)
     sites = None if templates is None else sites_of(task.embedding.evidence, templates, kinds)
     features, targets = features_of(task.embedding, rows, templates, sites), task.targets[rows]
-    return TreesPredictor(_grown(kind, features, targets, task.seed), templates, sites)
+    return TreesPredictor(_grown(kind, features, targets, task.seed, n), templates, sites)
 
 
-def left_out_trees(task: FitTask, *, kind: str, kinds: Sequence[str], groups: np.ndarray) -> np.ndarray:
+def left_out_trees(
+    task: FitTask, *, kind: str, kinds: Sequence[str], groups: np.ndarray, n: int = 1
+) -> np.ndarray:
     """Predict each group of training rows by trees grown on the others, float64 [n].
 
     Args:
@@ -103,6 +112,7 @@ def left_out_trees(task: FitTask, *, kind: str, kinds: Sequence[str], groups: np
         kind: `boosting` or `forest`.
         kinds: evidence whose features are added.
         groups: int64 [n], of the training rows.
+        n: as for `fit_trees`.
     """
     rows, templates = task.fold.train, _templates(task)
     sites = None if templates is None else sites_of(task.embedding.evidence, templates, kinds)
@@ -111,7 +121,7 @@ def left_out_trees(task: FitTask, *, kind: str, kinds: Sequence[str], groups: np
     for group in np.unique(groups):
         out = groups == group
         if not out.all():
-            found[out] = _grown(kind, features[~out], targets[~out], task.seed).predict(features[out])
+            found[out] = _grown(kind, features[~out], targets[~out], task.seed, n).predict(features[out])
     return found
 
 
@@ -141,7 +151,9 @@ def _kinds_that_pay(task: FitTask, kind: str) -> tuple[tuple[str, ...], dict[str
     return used, {"evidence": list(used), "left_out": promise.name, "squared_error": told}
 
 
-def _grown(kind: str, features: np.ndarray, targets: np.ndarray, seed: int) -> Trees:
+def _grown(kind: str, features: np.ndarray, targets: np.ndarray, seed: int, n: int = 1) -> Trees:
+    if n > 1:
+        return mean_of([_grown(kind, features, targets, seed + k) for k in range(n)])
     if kind == "forest":
         from sklearn.ensemble import ExtraTreesRegressor  # deferred: seconds to import
 

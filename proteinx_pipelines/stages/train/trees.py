@@ -1,7 +1,7 @@
 """Fitted regression trees as arrays: exported without pickle, evaluated without scikit-learn."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,19 @@ def restore_trees(tensors: Mapping[str, np.ndarray], base: float) -> Trees:
     """Rebuild trees from their exported tensors."""
     columns = {name: tensors[name] for name in _NAMES}
     return Trees(**columns, base=base)
+
+
+def mean_of(models: Sequence[Trees]) -> Trees:
+    """Trees that predict the mean of what several models predict."""
+    n = len(models)
+    parts = ((each.feature, each.threshold, each.left, each.right, each.value / n) for each in models)
+    joined = _joined(parts, sum(each.base for each in models) / n)
+    sizes = [len(each.feature) for each in models]
+    shifts = np.cumsum(sizes) - sizes
+    return replace(
+        joined,
+        start=np.concatenate([each.start + shift for each, shift in zip(models, shifts, strict=True)]),
+    )
 
 
 def trees_of_boosting(fitted: Any) -> Trees:

@@ -7,7 +7,7 @@ from test_gp import singles, trained
 
 from proteinx_pipelines.stages.train import substitution_features
 from proteinx_pipelines.stages.train.mutations import MutationList
-from proteinx_pipelines.stages.train.trees import restore_trees, trees_of_boosting, trees_of_forest
+from proteinx_pipelines.stages.train.trees import mean_of, restore_trees, trees_of_boosting, trees_of_forest
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,16 @@ def test_exported_trees_predict_what_scikit_learn_predicts(model, convert):
     np.testing.assert_allclose(
         restore_trees(trees.tensors(), trees.base).predict(new), model.predict(new), atol=1e-9
     )
+
+
+def test_the_mean_of_models_predicts_the_mean_of_their_predictions():
+    rng = np.random.default_rng(0)
+    features, new = rng.normal(size=(2, 300, 6)).astype(np.float32)
+    targets = features[:, 0] * features[:, 1] + rng.normal(size=300)
+    models = [HistGradientBoostingRegressor(max_iter=5 + seed, random_state=seed) for seed in range(3)]
+    trees = mean_of([trees_of_boosting(model.fit(features, targets + k)) for k, model in enumerate(models)])
+    expected = np.mean([model.predict(new) for model in models], axis=0)
+    np.testing.assert_allclose(restore_trees(trees.tensors(), trees.base).predict(new), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["boosting", "forest", "auto"])
