@@ -36,7 +36,7 @@ NEW, KNOWN, SECOND, TREES = "new_positions", "known_positions", "gp_with_prior",
 """Names of the tables, of the second process and of the trees, in settings, tensors and `training.json`."""
 GP_SHARE = 0.6
 FEWEST_FOR_TREES = 50
-SEEDS_OF_TREES = 4
+MODELS_OF_TREES = 4
 """Models of trees, averaged, beside a process with evidence: with features of a structure the Spearman of one varies by
 0.01 with its seed (0.03 at new positions of a short protein), and the mean of four is better by as much."""
 FEWEST_POSITIONS = 5
@@ -196,11 +196,12 @@ def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, An
     if not rows.is_additive or len(task.fold.train) < FEWEST_FOR_TREES:
         pass
     elif (network := _at_known_positions(task)) is not None:
-        trees = None if only_prior else boosting.fit_trees(task, kind=TREES, kinds=kinds, n=SEEDS_OF_TREES)
-        share = SHARE_BESIDE_TABLE if only_prior else SHARE_WITH_TREES
+        share, trees = SHARE_BESIDE_TABLE, None
+        if not only_prior:
+            share, trees = SHARE_WITH_TREES, _trees_that_know(task, kinds)
         predictor = AutoPredictor(process, network, share, trees, KNOWN)
     elif not (only_prior and informed.promise.by_position):
-        trees = boosting.fit_trees(task, kind=TREES, kinds=kinds, n=SEEDS_OF_TREES)
+        trees = _trees_that_know(task, kinds)
         share = GP_SHARE if only_prior else informed.share_beside(left_out_trees_of(task, informed))
         predictor, told = AutoPredictor(process, trees, share), {"gp_share": round(share, 3)}
     info = {
@@ -214,6 +215,10 @@ def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, An
     return Fit(predictor, info)
 
 
+def _trees_that_know(task: FitTask, kinds: Sequence[str]) -> TreesPredictor:
+    return boosting.fit_trees(task, kind=TREES, kinds=kinds, n_models=MODELS_OF_TREES)
+
+
 def left_out_trees_of(task: FitTask, informed: Informed) -> np.ndarray:
     """Predictions of the judged rows by trees, in the same groups left out, in unit targets, float64 [f].
 
@@ -222,7 +227,7 @@ def left_out_trees_of(task: FitTask, informed: Informed) -> np.ndarray:
     groups = informed.promise.groups(informed.choice.rows.take(informed.few))
     own = replace(task, fold=replace(task.fold, train=informed.training[informed.few]))
     kinds = informed.choice.kinds
-    found = boosting.left_out_trees(own, kind=TREES, kinds=kinds, groups=groups, n=SEEDS_OF_TREES)
+    found = boosting.left_out_trees(own, kind=TREES, kinds=kinds, groups=groups, n_models=MODELS_OF_TREES)
     return np.asarray((found - informed.predictor.offset) / informed.predictor.scale)
 
 

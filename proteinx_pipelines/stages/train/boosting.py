@@ -87,23 +87,23 @@ def fit(task: FitTask) -> Fit:
     return Fit(predictor, {**sizes, **facts})
 
 
-def fit_trees(task: FitTask, *, kind: str, kinds: Sequence[str] = (), n: int = 1) -> TreesPredictor:
+def fit_trees(task: FitTask, *, kind: str, kinds: Sequence[str] = (), n_models: int = 1) -> TreesPredictor:
     """Fit `boosting` or `forest` on the training rows.
 
     Args:
         task: the fold.
         kind: `boosting` or `forest`.
         kinds: evidence whose features are added.
-        n: models, of a seed each, whose mean is predicted.
+        n_models: models, of a seed each, whose mean is predicted.
     """
     rows, templates = task.fold.train, _templates(task)
     sites = None if templates is None else sites_of(task.embedding.evidence, templates, kinds)
     features, targets = features_of(task.embedding, rows, templates, sites), task.targets[rows]
-    return TreesPredictor(_grown(kind, features, targets, task.seed, n), templates, sites)
+    return TreesPredictor(_grown(kind, features, targets, task.seed, n_models), templates, sites)
 
 
 def left_out_trees(
-    task: FitTask, *, kind: str, kinds: Sequence[str], groups: np.ndarray, n: int = 1
+    task: FitTask, *, kind: str, kinds: Sequence[str], groups: np.ndarray, n_models: int = 1
 ) -> np.ndarray:
     """Predict each group of training rows by trees grown on the others, float64 [n].
 
@@ -112,7 +112,7 @@ def left_out_trees(
         kind: `boosting` or `forest`.
         kinds: evidence whose features are added.
         groups: int64 [n], of the training rows.
-        n: as for `fit_trees`.
+        n_models: as for `fit_trees`.
     """
     rows, templates = task.fold.train, _templates(task)
     sites = None if templates is None else sites_of(task.embedding.evidence, templates, kinds)
@@ -121,7 +121,9 @@ def left_out_trees(
     for group in np.unique(groups):
         out = groups == group
         if not out.all():
-            found[out] = _grown(kind, features[~out], targets[~out], task.seed, n).predict(features[out])
+            found[out] = _grown(kind, features[~out], targets[~out], task.seed, n_models).predict(
+                features[out]
+            )
     return found
 
 
@@ -151,9 +153,9 @@ def _kinds_that_pay(task: FitTask, kind: str) -> tuple[tuple[str, ...], dict[str
     return used, {"evidence": list(used), "left_out": promise.name, "squared_error": told}
 
 
-def _grown(kind: str, features: np.ndarray, targets: np.ndarray, seed: int, n: int = 1) -> Trees:
-    if n > 1:
-        return mean_of([_grown(kind, features, targets, seed + k) for k in range(n)])
+def _grown(kind: str, features: np.ndarray, targets: np.ndarray, seed: int, n_models: int = 1) -> Trees:
+    if n_models > 1:
+        return mean_of([_grown(kind, features, targets, seed + k) for k in range(n_models)])
     if kind == "forest":
         from sklearn.ensemble import ExtraTreesRegressor  # deferred: seconds to import
 

@@ -31,11 +31,12 @@ class Trees:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """float64 [n] for float32 [n, c]."""
-        total = np.empty(len(features))
+        total = np.full(len(features), self.base)
         for first in range(0, len(features), _ROWS_AT_ONCE):
             part = slice(first, first + _ROWS_AT_ONCE)
-            leaves = self._leaves(np.ascontiguousarray(features[part]))
-            total[part] = np.add.reduce(self.value[leaves], axis=0, initial=self.base)
+            # Tree by tree: `sum` adds a single row in another order, and a value must not depend on its company.
+            for values in self.value[self._leaves(np.ascontiguousarray(features[part]))]:
+                total[part] += values
         return total
 
     def _leaves(self, features: np.ndarray) -> np.ndarray:

@@ -23,6 +23,8 @@ def test_exported_trees_predict_what_scikit_learn_predicts(model, convert):
     targets = features[:, 0] * features[:, 1] + rng.normal(size=300)
     trees = convert(model.fit(features, targets))
     new = rng.normal(size=(600, 6)).astype(np.float32)  # more than go down at once
+    alone = np.concatenate([trees.predict(new[[row]]) for row in range(len(new))])
+    np.testing.assert_array_equal(trees.predict(new), alone)  # bit for bit
     np.testing.assert_allclose(
         restore_trees(trees.tensors(), trees.base).predict(new), model.predict(new), atol=1e-9
     )
