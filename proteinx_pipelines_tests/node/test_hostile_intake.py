@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from proteinx_pipelines.errors import NodeBusy, PluginError
+from proteinx_pipelines.errors import NodeBusy, PluginError, QueueUnavailable
 from proteinx_pipelines.ledger.engine import StateError
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.node.lifecycle import dispatch as dispatching
@@ -94,6 +95,39 @@ def test_a_state_database_that_cannot_be_written_acknowledges_nothing(
     intake.state.engine.dispose()
     intake.recover()
     assert intake.state.latest("good") is not None
+
+
+def test_an_acknowledgement_that_redis_did_not_take_is_made_up_for_at_once(
+    dispatch: Dispatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was made up for at a tick's start only; a Redis rolled back to a moment before had the message doubled."""
+    monkeypatch.setattr(dispatching, "RECOVER_S", 60.0)
+    dispatch.intake.queue.enqueue(GOOD)
+    ack = type(dispatch.intake.queue).ack
+
+    def lost(queue: Any, message: bytes) -> None:
+        monkeypatch.setattr(type(queue), "ack", ack)
+        raise QueueUnavailable("acknowledging a message", ConnectionError("killed"))
+
+    dispatch.wait_for_work(0.0)  # recovers first, so that what follows is not a start's
+    dispatch.intake.queue.enqueue(GOOD.replace(b"good", b"late"))
+    monkeypatch.setattr(type(dispatch.intake.queue), "ack", lost)
+    with pytest.raises(QueueUnavailable):
+        dispatch.wait_for_work(0.0)
+    assert len(dispatch.intake.queue.claimed()) == 1
+    dispatch.wait_for_work(0.0)
+    assert list(dispatch.intake.queue.claimed()) == []
+
+
+def test_what_stays_claimed_is_looked_for_while_a_tick_waits(
+    dispatch: Dispatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "RECOVER_S", 0.2)
+    looked: list[float] = []
+    recover = Intake.recover
+    monkeypatch.setattr(Intake, "recover", lambda self: (looked.append(time.monotonic()), recover(self))[1])
+    dispatch.wait_for_work(1.0)
+    assert len(looked) >= 2
 
 
 def test_a_planted_link_fails_its_experiment_and_the_next_one_starts(

@@ -74,18 +74,29 @@ class Dispatch:
         """
         self.lock.acquire()
         end = time.monotonic() + seconds
+        try:
+            while True:
+                self._recover()
+                self.intake.take_waiting()
+                ready = self._ready()
+                mark_ready(self.settings, "sensor")
+                if ready or time.monotonic() >= end:
+                    return ready
+                busy = bool(self.state.in_state("RUNNING", "PENDING", limit=1))
+                self.intake.wait(BUSY_WAIT_S if busy else min(IDLE_WAIT_S, max(0.05, end - time.monotonic())))
+        except QueueUnavailable:
+            self.recover_at = 0.0
+            raise
+
+    def _recover(self) -> None:
+        """Look for messages claimed and not decided, or decided and not acknowledged, as a lost reply leaves them.
+
+        Soon, not once a tick: should Redis come back with the state of a moment at which a decided message was still
+        claimed, it would be answered once more as one that was sent again.
+        """
         if time.monotonic() >= self.recover_at:
-            # Not only at the start: when a reply of Redis is lost, a message stays claimed that no process has seen.
             self.intake.recover()
             self.recover_at = time.monotonic() + RECOVER_S
-        while True:
-            self.intake.take_waiting()
-            ready = self._ready()
-            mark_ready(self.settings, "sensor")
-            if ready or time.monotonic() >= end:
-                return ready
-            busy = bool(self.state.in_state("RUNNING", "PENDING", limit=1))
-            self.intake.wait(BUSY_WAIT_S if busy else min(IDLE_WAIT_S, max(0.05, end - time.monotonic())))
 
     def _ready(self) -> list[Ready]:
         room = LOOK_AHEAD - self.state.in_flight()
