@@ -85,7 +85,7 @@ class Dispatch:
                 busy = bool(self.state.in_state("RUNNING", "PENDING", limit=1))
                 self.intake.wait(BUSY_WAIT_S if busy else min(IDLE_WAIT_S, max(0.05, end - time.monotonic())))
         except QueueUnavailable:
-            self.recover_at = 0.0
+            self.recover_at = 0.0  # a claim or an acknowledgement may have been lost with its reply
             raise
 
     def _recover(self) -> None:
