@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.story, pytest.mark.skipif(sys.platform == "win32", rea
 PARTS = ["code-server", "worker", "host", "daemon", "agent", "redis"]
 
 
+WHOLE = ("-m", "proteinx_pipelines.cli.main", "up")
+"""A node with its pages and a Master; tests come in any order, so each start has all parts."""
 AT_REST_MB = 700
 """Memory of a node that has executed nothing."""
 
@@ -39,7 +41,7 @@ AT_REST_MB = 700
 def started(make_node: Callable[..., Node]) -> tuple[Node, float]:
     """A node, and its memory before it executes anything: tests come in any order, and parts keep what they load."""
     found = make_node(PROTEINX_NODE_NAME="up")
-    found.start("-m", "proteinx_pipelines.cli.main", "up")
+    found.start(*WHOLE)
     seen = [float("inf")]
     if sys.platform == "linux":
         wait_until(lambda: "web is ready" in found.log.read_text(encoding="utf-8"))
@@ -78,19 +80,31 @@ def test_an_idle_node_is_small_and_holds_no_pytorch(started: tuple[Node, float])
     wait_until(lambda: memory_mb(node) < 850, pause_s=0.5)  # 740 measured
 
 
+def answering_port(file: Path) -> int:
+    """Port in a file that says where a server is, once it answers: one that was killed leaves its file behind."""
+    found = [0]
+
+    def answers_there() -> bool:
+        with contextlib.suppress(OSError, ValueError, httpx.HTTPError):  # it is starting, or writing the file
+            found[0] = int(json.loads(file.read_text(encoding="utf-8"))["port"])
+            return httpx.get(f"http://127.0.0.1:{found[0]}/metrics", timeout=10).status_code == 200
+        return False
+
+    wait_until(answers_there, pause_s=0.5)
+    return found[0]
+
+
 def test_a_prometheus_scrapes_the_node_and_its_master_and_finds_nothing_wrong_with_the_rules(
     node: Node, tmp_path: Path
 ) -> None:
     """The real server on the web part of a real node: both answer as it expects, and the alerts load."""
     prometheus = program("prometheus")
-    files = [node.workdir / where for where in ("run/web.json", "master/master.json")]
-    wait_until(lambda: all(file.is_file() for file in files))
-    web, master = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+    ports = [answering_port(node.workdir / where) for where in ("run/web.json", "master/master.json")]
     assert is_executed(node, "gb1-scraped", seed=51)
     (tmp_path / "alerts.yml").write_bytes((REPOSITORY / "deploy" / "prometheus" / "alerts.yml").read_bytes())
     jobs = [
-        {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{found['port']}"]}]}
-        for name, found in (("proteinx-node", web), ("proteinx-master", master))
+        {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+        for name, port in zip(("proteinx-node", "proteinx-master"), ports, strict=True)
     ]
     every = {"scrape_interval": "2s", "evaluation_interval": "2s", "scrape_timeout": "2s"}
     config = {"global": every, "rule_files": ["alerts.yml"], "scrape_configs": jobs}
@@ -180,9 +194,9 @@ def is_executed(node: Node, experiment_id: str, seed: int) -> bool:
 
 
 def start_again(node: Node) -> None:
-    """The next `proteinx up` on the same WORKDIR; what the last one said is cleared away."""
+    """The next `proteinx up` on the same WORKDIR, with all parts; what the last one said is cleared away."""
     node.log.write_text("", encoding="utf-8")
-    node.start()
+    node.start(*WHOLE)
 
 
 def ready_again(node: Node) -> None:
