@@ -1,24 +1,30 @@
 """Make the prior that the package ships, and say how well it predicts proteins it has not seen.
 
-    python benchmarks/default_prior.py --data FOLDER [--out FILE]
+    python benchmarks/default_prior.py --data FOLDER --structures FOLDER [--out FILE]
 
-FOLDER: ProteinGym's supervised single substitutions (release 1.3, MIT licence), as for `proteinx bench proteingym`.
+Data: ProteinGym's supervised single substitutions (release 1.3, MIT licence), as for `proteinx bench proteingym`.
+Structures: AlphaFold2 models of the whole templates of 60 of the assays (GitHub `ginnm/SingleSiteProteinGYM`, MIT
+licence), each named like the assay or its beginning, as for `bench proteingym --structures`.
 The file holds the weights of ridge regressions and of networks, and the name and the sequence of each protein, which
-the check `related_source` needs; no measurement is in it. The same folder and version give the same bytes.
+the check `related_source` needs; no measurement and no coordinate is in it. The same folders and version give the same
+bytes on the same kind of processor.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from proteinx_pipelines.bench.assays import assay_files, read_assay
+from proteinx_pipelines.bench.evidence_files import sites_of_assays
 from proteinx_pipelines.stages.train.prior import write_prior
 from proteinx_pipelines.stages.train.prior_learning import PENALTY, assay_of, learn
 
 OUT = Path(__file__).parents[1] / "proteinx_pipelines/stages/train/default_prior.safetensors"
 FACTS = {
-    "data": "ProteinGym 1.3, supervised single substitutions (Notin et al. 2023)", "licence": "MIT", "penalty": PENALTY
+    "data": "ProteinGym 1.3, supervised single substitutions (Notin et al. 2023)",
+    "structures": "AlphaFold2 models of ginnm/SingleSiteProteinGYM, MIT", "licence": "MIT", "penalty": PENALTY,
 }  # fmt: skip
 
 
@@ -28,6 +34,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--structures", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     assays = []
@@ -36,11 +43,17 @@ def main() -> None:
         scores = selection.rows.column("DMS_score").to_numpy(zero_copy_only=False).astype(np.float64)
         mutants = selection.rows.column("mutant").to_pylist()
         assays.append(assay_of(name, selection.templates[name], mutants, scores))
-    found = learn(assays, facts=FACTS)
+    sites = sites_of_assays(options.structures, {assay.name: assay.template for assay in assays})
+    found = learn([replace(assay, sites=sites.get(assay.name)) for assay in assays], facts=FACTS)
     write_prior(found.prior, options.out)
     values = np.array(list(found.spearman.values()))
     print(f"{len(values)} assays, {len(found.prior.weights) - 1} groups")
     print(f"Spearman without the own group: {values.mean():.3f}")
+    by_structure = found.spearman_by_structure
+    same = np.mean([found.spearman[name] for name in by_structure])
+    print(
+        f"by structure ({len(by_structure)}): {np.mean(list(by_structure.values())):.3f}, by sequence {same:.3f}"
+    )
     own = np.array(["Tsuboyama" in name for name in found.spearman])
     print(f"stability ({own.sum()}): {values[own].mean():.3f}, others: {values[~own].mean():.3f}")
 

@@ -104,7 +104,8 @@ class Evidence:
     sources: Sequence[str]
     """T names."""
     arrays: Mapping[str, np.ndarray]
-    """`coordinates` (C-alpha, 3, angstrom) and `structure` (`evidence.structure_sites.COLUMNS`) if a structure is used,
+    """`coordinates` (C-alpha, 3, angstrom), `structure` and `packing` (`COLUMNS` and `PACKING` of
+    `evidence.structure_sites`) if a structure is used,
     `preferences` (log frequency of each residue, 20) and `conservation` (`evidence.alignment_sites.COLUMNS`) if an
     alignment is."""
     info: Mapping[str, Any]

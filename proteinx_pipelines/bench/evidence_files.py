@@ -7,11 +7,14 @@ assay `P53_HUMAN_...`. Of several, the longest name counts.
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from proteinx_pipelines.errors import MissingFile
 from proteinx_pipelines.evidence.gather import GivenEvidence
 from proteinx_pipelines.evidence.given import ENDINGS, KINDS, read_given
 from proteinx_pipelines.flags.data import NOTHING
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.stages.train.structure_effects_learning import sites_of
 
 
 def evidence_pairs(folder: Path, assays: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
@@ -58,6 +61,26 @@ def evidence_of_flags(flags: ExperimentFlags) -> GivenEvidence:
             if (text := getattr(flags.data, kind)) not in (None, NOTHING)
         }
     )
+
+
+def sites_of_assays(folder: Path, templates: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Assay -> sites of its protein's structure, float64 [L, c], as a prior is learned from; only assays with one.
+
+    Args:
+        folder: structures, as for `evidence_pairs`; alignments in it are not read.
+        templates: assay -> sequence.
+
+    Raises:
+        MissingFile: the folder has no structure and no alignment. BadEvidence: a structure cannot be read.
+    """
+    found = {}
+    for name, pairs in evidence_pairs(folder, templates).items():
+        for path in (pair.removeprefix("data.structure=") for pair in pairs if "structure=" in pair):
+            given = GivenEvidence({("structure", None): read_given("structure", Path(path), None)})
+            sites = sites_of(given, name, templates[name])
+            if sites is not None:
+                found[name] = sites
+    return found
 
 
 def _stem(name: str, kind: str) -> str | None:

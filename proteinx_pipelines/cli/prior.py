@@ -1,6 +1,7 @@
 """`proteinx prior`: a prior learned from the measurements of other proteins, and what a prior holds."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,12 @@ def prior() -> None:
     "--data", type=click.Path(path_type=Path), help="A folder of assays (as for `bench proteingym`) instead."
 )
 @click.option(
+    "--structures",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="With --data: structures, each named like its assay or the beginning of it.",
+)
+@click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draw of rows."
 )
 @click.option("--database", type=_PATH, help="The catalog; database.db of the WORKDIR if omitted.")
@@ -54,6 +61,7 @@ def learn(
     exclude: tuple[str, ...],
     reversed_: tuple[str, ...],
     data: Path | None,
+    structures: Path | None,
     seed: int,
     database: Path | None,
     *,
@@ -63,13 +71,16 @@ def learn(
 
     Scores count by their ranks within a source, the higher the better. Related proteins form families, and the file
     has weights without each group of families, so that no protein is predicted by what its relatives taught. With ten
-    families or more it also has models of new and of known positions. Printed: the Spearman of each source with effects
-    that were learned without its family.
+    families or more it also has models of new and of known positions, and with ten that have a structure (attached to
+    their sources) one of effects by structure. Printed: the Spearman of each source with effects that were learned
+    without its family, from its sequence, and by its structure.
     """
     from proteinx_pipelines.stages.train.prior import write_prior
     from proteinx_pipelines.stages.train.prior_learning import learn as learn_prior
 
-    assays = _of_folder(data, sources) if data is not None else _of_catalog(database, sources)
+    if structures is not None and data is None:
+        raise click.UsageError("--structures goes with --data; attach structures to sources of the catalog.")
+    assays = _of_folder(data, sources, structures) if data is not None else _of_catalog(database, sources)
     kept = [each for each in assays if each.name not in exclude]
     unknown = sorted({*exclude, *reversed_} - {each.name for each in assays})
     if unknown:
@@ -97,9 +108,13 @@ def show(file: Path | None, template: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(_document(found, related))
         return
-    models = [("new", found.new_positions), ("known", found.known_positions)]
-    kinds = " and ".join(kind for kind, model in models if model is not None)
-    also = f"; with models of {kinds} positions" if kinds else ""
+    models = [
+        ("new positions", found.new_positions),
+        ("known positions", found.known_positions),
+        ("effects by structure", found.structure_effects),
+    ]
+    kinds = ", ".join(kind for kind, model in models if model is not None)
+    also = f"; with models of {kinds}" if kinds else ""
     click.echo(
         f"{len(found.members)} assays in {len(found.weights) - 1} groups of families{also}; sha256 {found.sha256}"
     )
@@ -114,6 +129,7 @@ def _document(found: "Prior", related: Sequence[str] | None) -> dict[str, Any]:
         "groups": len(found.weights) - 1,
         "new_positions": found.new_positions is not None,
         "known_positions": found.known_positions is not None,
+        "structure_effects": found.structure_effects is not None,
         "members": [
             {"name": each.name, "residues": len(each.sequence), "group": each.group} for each in found.members
         ],
@@ -131,13 +147,16 @@ def _print_learned(found: "Learned", out: Path, *, as_json: bool) -> None:
                 "file": str(out),
                 "mean_spearman": mean,
                 "spearman": dict(found.spearman),
+                "spearman_by_structure": dict(found.spearman_by_structure),
                 "skipped": dict(found.skipped),
             }
         )
         return
     for name, value in found.spearman.items():
         mark = "  negative: are lower scores better? (--lower-is-better)" if value < -0.1 else ""
-        click.echo(f"{name}: {value:.3f}{mark}")
+        by = found.spearman_by_structure.get(name)
+        told = "" if by is None else f" ({by:.3f} by its structure)"
+        click.echo(f"{name}: {value:.3f}{told}{mark}")
     for name, why in found.skipped.items():
         click.echo(f"{name}: left out, {why}")
     click.echo(
@@ -146,8 +165,6 @@ def _print_learned(found: "Learned", out: Path, *, as_json: bool) -> None:
 
 
 def _turned(assay: "Assay") -> "Assay":
-    from dataclasses import replace
-
     return replace(assay, score=-assay.score)
 
 
@@ -171,13 +188,31 @@ def _of_catalog(database: Path | None, sources: Sequence[str]) -> "list[Assay]":
         for name in sources or known:
             found = read_rows(path, DataFlags(source=(name,)))
             scores = found.rows.column("DMS_score").to_numpy(zero_copy_only=False).astype(np.float64)
-            yield assay_of(name, found.templates[name], found.rows.column("mutant").to_pylist(), scores)
+            assay = assay_of(name, found.templates[name], found.rows.column("mutant").to_pylist(), scores)
+            yield replace(assay, sites=_sites_of_source(path, name, found.templates[name]))
 
     return list(each())
 
 
-def _of_folder(data: Path, names: Sequence[str]) -> "list[Assay]":
+def _sites_of_source(path: Path, name: str, template: str) -> "np.ndarray | None":
+    """Sites of the structure that is attached to a source; None without one."""
+    from proteinx_pipelines.catalog.attachments import attached_content, attachments_of
+    from proteinx_pipelines.evidence.gather import GivenEvidence
+    from proteinx_pipelines.evidence.given import GivenFile
+    from proteinx_pipelines.stages.train.structure_effects_learning import sites_of
+
+    files = dict[tuple[str, str | None], GivenFile]()
+    for one in attachments_of(path, [name]):
+        if one.kind == "structure":
+            files["structure", None] = GivenFile(
+                "structure", one.name, attached_content(path, one), one.chain
+            )
+    return sites_of(GivenEvidence(files), name, template)
+
+
+def _of_folder(data: Path, names: Sequence[str], structures: Path | None) -> "list[Assay]":
     from proteinx_pipelines.bench.assays import assay_files, choose, read_assay
+    from proteinx_pipelines.bench.evidence_files import sites_of_assays
     from proteinx_pipelines.stages.train.prior_learning import assay_of
 
     files = assay_files(data)
@@ -188,4 +223,7 @@ def _of_folder(data: Path, names: Sequence[str]) -> "list[Assay]":
         found.append(
             assay_of(name, selection.templates[name], selection.rows.column("mutant").to_pylist(), scores)
         )
-    return found
+    if structures is None:
+        return found
+    sites = sites_of_assays(structures, {assay.name: assay.template for assay in found})
+    return [replace(assay, sites=sites.get(assay.name)) for assay in found]

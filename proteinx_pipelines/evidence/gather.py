@@ -134,9 +134,11 @@ def _structure(
     arrays = {
         "coordinates": np.full((len(template), 3), np.nan),
         "structure": np.full((len(template), len(structure_sites.COLUMNS)), np.nan),
+        "packing": np.full((len(template), len(structure_sites.PACKING)), np.nan),
     }
     arrays["coordinates"][known] = residues.alpha[members]
     arrays["structure"][known] = structure_sites.describe_chain(residues, members)
+    arrays["packing"][known] = structure_sites.describe_packing(residues, members)
     return facts, arrays
 
 

@@ -16,6 +16,8 @@ ENDINGS = {
     "alignment": (".a2m", ".a3m", ".sto", ".stk", ".stockholm", ".fasta", ".fa", ".afa", ".aln"),
 }
 """Endings of file names by kind, without `.gz`."""
+DESCRIPTION_VERSION = "2"
+"""Of what is kept of a structure; raise it when an array of `Evidence` comes or changes."""
 MOST_BYTES = 500_000_000
 """Largest file, packed or unpacked: an alignment of half a million rows of a long protein."""
 _GZIP = b"\x1f\x8b"

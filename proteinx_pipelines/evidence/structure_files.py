@@ -18,6 +18,8 @@ _CARBON = 1.88
 """Radius of a carbon atom with its hydrogen atoms, angstrom."""
 _UNIFORM = 0.01
 """Largest spread of the B-factor within a residue of a predicted structure, where each residue has one confidence."""
+_BACKBONE = ("N", "CA", "C", "O", "OXT")
+"""Atoms of a residue that are not of its side chain."""
 _CENTRE = (-0.58273431, 0.56802827, -0.54067466)
 """C-beta of an ideal residue from N, C-alpha and C; source: trRosetta (Yang et al. 2020, PNAS 117:1496), its code."""
 
@@ -34,8 +36,12 @@ class Residues:
     """float64 [R, 3]: C-alpha, angstrom."""
     beta: np.ndarray
     """float64 [R, 3]: C-beta, an ideal one for glycine."""
+    centre: np.ndarray
+    """float64 [R, 3]: mean of the side chain's atoms, C-alpha for glycine."""
     exposed: np.ndarray
     """float64 [R]: solvent-accessible surface in the whole assembly, square angstrom."""
+    exposed_side: np.ndarray
+    """float64 [R]: the part of it that belongs to the side chain (to C-alpha for glycine)."""
     fold: np.ndarray
     """Text [R]: secondary structure, `a` helix, `b` strand, `c` neither."""
     b_factor: np.ndarray
@@ -74,6 +80,7 @@ def read_residues(given: GivenFile) -> Residues:
     exposed, confidence = _exposed(struc, atoms), np.asarray(atoms.b_factor, np.float64)
     per_residue = [slice(bounds[i], bounds[i + 1]) for i in kept]
     backbone = [_backbone(atoms[piece]) for piece in per_residue]
+    sides = [_side(atoms[piece]) for piece in per_residue]
     means = np.array([confidence[piece].mean() for piece in per_residue])
     uniform = all(float(np.ptp(confidence[piece])) <= _UNIFORM for piece in per_residue)
     predicted = says_predicted or (
@@ -87,7 +94,16 @@ def read_residues(given: GivenFile) -> Residues:
         letters="".join(_letter(name) for name in names),
         alpha=np.array([pair[0] for pair in backbone]),
         beta=np.array([pair[1] for pair in backbone]),
+        centre=np.array(
+            [
+                np.asarray(atoms.coord[piece][side], np.float64).mean(axis=0)
+                for piece, side in zip(per_residue, sides, strict=True)
+            ]
+        ),
         exposed=np.array([exposed[piece].sum() for piece in per_residue]),
+        exposed_side=np.array(
+            [exposed[piece][side].sum() for piece, side in zip(per_residue, sides, strict=True)]
+        ),
         fold=_fold(struc, atoms, bounds, kept),
         b_factor=means,
         is_predicted=bool(predicted),
@@ -158,6 +174,12 @@ def _backbone(residue: Any) -> tuple[np.ndarray, np.ndarray]:
         return alpha, alpha
     first, second = alpha - at["N"], at["C"] - alpha
     return alpha, alpha + _CENTRE[0] * np.cross(first, second) + _CENTRE[1] * first + _CENTRE[2] * second
+
+
+def _side(residue: Any) -> np.ndarray:
+    """Bool: atoms of the side chain of one residue; C-alpha where it has none."""
+    found = ~np.isin(residue.atom_name, _BACKBONE)
+    return np.asarray(found if found.any() else residue.atom_name == "CA")
 
 
 def _letter(name: str) -> str:

@@ -16,12 +16,16 @@ COLUMNS: Sequence[str] = (
     "around_volume", "around_charge", "contacts", "hydrophobic_contacts", "exposed", "helix", "strand", "confidence",
 )  # fmt: skip
 """Names of the columns of `describe_chain`, in order."""
+PACKING: Sequence[str] = ("contact_number", "side_exposed")
+"""Names of the columns of `describe_packing`, in order."""
 RADII = (8.0, 10.0, 14.0)
 """Radii within which C-beta atoms are counted (burial)."""
 HALF_SPHERE = 13.0
 """Radius of the half-sphere exposure (Hamelryck 2005, Proteins 59:38)."""
 _AROUND = 6.0
 _CONTACT, _FADE = 4.0, 2.0
+_NEAREST = 1.0
+"""Smallest distance of two centres: side chains that lie in each other count no more."""
 LEAST_CONFIDENCE = 50.0
 """pLDDT below which a predicted residue is unknown: AlphaFold's "very low", mostly disordered."""
 _LARGEST = dict(
@@ -61,6 +65,22 @@ def describe_chain(residues: Residues, chain: np.ndarray) -> np.ndarray:
         fold == "a", fold == "b", _confidence(residues)[chain],
     ]  # fmt: skip
     return np.column_stack([np.asarray(column, np.float64) for column in columns])
+
+
+def describe_packing(residues: Residues, chain: np.ndarray) -> np.ndarray:
+    """How tightly the side chains of some residues are packed, float64 [n, 2] (`PACKING`).
+
+    The weighted contact number of side-chain centres (Marcos and Echave 2015, PeerJ 3:e911), per square angstrom, and
+    the surface of the side chain that solvent reaches, in square angstrom.
+
+    Args:
+        residues: of the whole file.
+        chain: int64 [n], residues to describe.
+    """
+    squared = ((residues.centre[chain][:, None] - residues.centre[None]) ** 2).sum(axis=-1)
+    squared[np.arange(len(chain)), chain] = np.inf  # a residue is not its own neighbour
+    number = (1 / np.maximum(squared, _NEAREST**2)).sum(axis=1)
+    return np.column_stack([number, residues.exposed_side[chain]])
 
 
 def _scales() -> list[np.ndarray]:

@@ -12,6 +12,8 @@ BURIAL = ("neighbours_8", "neighbours_10", "neighbours_14", "half_sphere_up", "c
 
 PRIOR = "prior"
 """Array of effects that a prior from other assays predicts, [T, L, 20]."""
+PRIOR_STRUCTURE = "prior_structure"
+"""Array of the effects that the prior predicts from the structure as well, [T, L, 20]; NaN where it has no model."""
 PRIOR_MODES = "prior_modes"
 """Array of directions in which the effects differ between assays, [T, L, modes * 20]."""
 PRIOR_EXCHANGE = "prior_exchange"

@@ -6,7 +6,7 @@ from pathlib import Path
 from proteinx_pipelines.catalog.attachments import Attachment, attached_content, attachments_of
 from proteinx_pipelines.errors import CatalogError, MissingFile
 from proteinx_pipelines.evidence.gather import GivenEvidence
-from proteinx_pipelines.evidence.given import GivenFile, read_given
+from proteinx_pipelines.evidence.given import DESCRIPTION_VERSION, GivenFile, read_given
 from proteinx_pipelines.flags.data import NOTHING
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
@@ -32,6 +32,18 @@ def attached_digests(flags: ExperimentFlags, database: Database) -> dict[str, st
         f"attached:{one.kind}:{one.source}": one.sha256 + (f":{one.chain}" if one.chain else "")
         for one in attached(flags, database)
     }
+
+
+def description_versions(flags: ExperimentFlags, database: Database) -> dict[str, str]:
+    """`described:structure` -> version of what is kept of a structure, where one is given.
+
+    Results of an earlier version are made again; those without a structure stay.
+    """
+    named = _named(flags)["structure"]
+    is_attached = any(one.kind == "structure" for one in attached(flags, database))
+    if named == NOTHING or (named is None and not is_attached):
+        return {}
+    return {"described:structure": DESCRIPTION_VERSION}
 
 
 def given_evidence(flags: ExperimentFlags, resolve: Resolve, database: Database) -> GivenEvidence:

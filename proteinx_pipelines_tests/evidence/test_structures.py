@@ -4,10 +4,11 @@ import importlib
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from proteinx_pipelines.errors import BadEvidence, MissingPackage
 from proteinx_pipelines.evidence.gather import GivenEvidence, gather
-from proteinx_pipelines.evidence.structure_sites import COLUMNS
+from proteinx_pipelines.evidence.structure_sites import COLUMNS, PACKING
 from proteinx_pipelines_tests.evidence.proteins import given, places_of, sequence_of, structure_text
 
 TEMPLATE = sequence_of(60)
@@ -105,3 +106,16 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", refuse)
     with pytest.raises(MissingPackage, match=r"proteinx-infra\[structure\]"):
         found(structure_text({"A": TEMPLATE}) if False else "ATOM\n")
+
+
+def test_packing_counts_side_chains_by_the_square_of_their_distance():
+    """Side chains of this file are a C-beta each; glycine has a C-alpha."""
+    found_packing = found(structure_text({"A": TEMPLATE})).arrays["packing"][0]
+    centre = places_of(60) + np.array([0, -0.8, 1.2])
+    squared = ((centre[:, None] - centre[None]) ** 2).sum(axis=-1)
+    np.fill_diagonal(squared, np.inf)
+    mine = found_packing[:, PACKING.index("contact_number")]
+    np.testing.assert_allclose(mine, (1 / np.maximum(squared, 1.0)).sum(axis=1), rtol=2e-2)
+    exposed = found_packing[:, PACKING.index("side_exposed")]
+    assert (exposed >= 0).all()
+    assert spearmanr(exposed, mine)[0] < -0.3  # packed side chains are hidden

@@ -7,6 +7,7 @@ import pytest
 
 from proteinx_pipelines.catalog.attachments import attach
 from proteinx_pipelines.errors import FlagError, PathNotAllowed
+from proteinx_pipelines.execution import evidence_inputs
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines_tests.evidence.proteins import given, sequence_of, structure_text
@@ -41,6 +42,18 @@ def test_a_changed_structure_computes_the_embedding_again_and_selects_and_splits
     write(settings, seed=3)  # another content under the same name
     assert computed(run(settings, "a", **{"data.structure": "toy.pdb"})) == FROM_EMBEDDING
     assert computed(run(settings, "a")) == set()  # without: everything is in the store
+
+
+def test_a_structure_described_by_an_earlier_version_is_described_again_and_nothing_else_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(settings)
+    monkeypatch.setattr(evidence_inputs, "DESCRIPTION_VERSION", "1")
+    run(settings, "plain")
+    run(settings, "a", **{"data.structure": "toy.pdb"})
+    monkeypatch.setattr(evidence_inputs, "DESCRIPTION_VERSION", "2")
+    assert computed(run(settings, "a", **{"data.structure": "toy.pdb"})) >= {"embedding"}
+    assert computed(run(settings, "plain")) == set()
 
 
 def test_an_attached_structure_is_used_until_a_flag_says_none(settings: Settings) -> None:

@@ -14,7 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.blosum62 import blosum62
-from proteinx_pipelines.evidence.values import PRIOR, MutationsAt, expected_effects, has, log_odds
+from proteinx_pipelines.evidence.values import (
+    PRIOR,
+    PRIOR_STRUCTURE,
+    MutationsAt,
+    expected_effects,
+    has,
+    log_odds,
+)
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence, Split, VariantTable
 from proteinx_pipelines.stages.evaluate.additive import additive_predictions
@@ -67,7 +74,9 @@ def make_baselines(
         title = "Zero-shot log-odds of the alignment (sites independent)"
         baselines.append(Baseline("alignment", title, of_alignment, False))
     if (of_prior := prior_score(variants, test.rows, embedding.evidence)) is not None:
-        baselines.append(Baseline("prior", "Zero-shot effects of a prior from other assays", of_prior, False))
+        by = " and the structure" if has(embedding.evidence, PRIOR_STRUCTURE) else ""
+        title = f"Zero-shot effects of a prior from other assays{by}"
+        baselines.append(Baseline("prior", title, of_prior, False))
     if column is not None and embedding.vectors is not None:
         score = np.asarray(embedding.vectors[test.rows, column], dtype=np.float64)
         baselines.append(Baseline("zero_shot", _zero_shot_title(embedding.info), score, False))
@@ -91,10 +100,10 @@ def alignment_score(variants: VariantTable, rows: np.ndarray, evidence: Evidence
 
 
 def prior_score(variants: VariantTable, rows: np.ndarray, evidence: Evidence | None) -> np.ndarray | None:
-    """Sum over mutations of the effects that a prior predicts, float64 [P]; None without a prior."""
+    """Sum over mutations of the effects that a prior predicts, by structure if it can; float64 [P], None without."""
     if evidence is None or not has(evidence, PRIOR):
         return None
-    effects = evidence.arrays[PRIOR]
+    effects = evidence.arrays[PRIOR_STRUCTURE if has(evidence, PRIOR_STRUCTURE) else PRIOR]
     at = _mutations_at(variants, rows, evidence, effects.shape[1])
     return np.bincount(at.row, weights=expected_effects(effects, at), minlength=len(rows))
 

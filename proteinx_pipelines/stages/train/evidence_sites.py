@@ -13,6 +13,7 @@ import numpy as np
 
 from proteinx_pipelines.evidence.structure_sites import COLUMNS
 from proteinx_pipelines.evidence.values import (
+    PRIOR_STRUCTURE,
     MutationsAt,
     burial,
     expected_effects,
@@ -282,6 +283,10 @@ def sites_of(
         return None
     used = [kind for kind in kinds if has(evidence, ARRAYS[kind][0])]
     arrays = {name: evidence.arrays[name] for kind in used for name in ARRAYS[kind]}
+    if {"structure", "prior"} <= set(used) and has(evidence, PRIOR_STRUCTURE):
+        arrays["prior"] = evidence.arrays[
+            PRIOR_STRUCTURE
+        ]  # what the prior says of a protein with this structure
     return EvidenceSites(templates, arrays) if arrays else None
 
 

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proteinx_pipelines.stages.train.new_positions import Measured
-from proteinx_pipelines.stages.train.site_network import SiteNetwork, shapes, standardised
+from proteinx_pipelines.stages.train.site_network_learning import train_network
 from proteinx_pipelines.stages.train.site_profiles import Expected, SiteProfiles
 from proteinx_pipelines.stages.train.targets import fit_scaling
 
 if TYPE_CHECKING:
-    import torch
-
     from proteinx_pipelines.stages.train.prior_learning import Assay
 
 PARTS, MOST_ROWS = 5, 400
@@ -28,10 +26,8 @@ FEW = (0.5, 0.2)
 """Smaller shares of the rows that describe others."""
 MOST_OF_FEW = 100
 """Rows that are described by such a share."""
-EPOCHS, BATCH = 8, 512
-RATE, DECAY, DROPOUT = 2e-3, 2e-2, 0.1
-"""Largest learning rate of one cycle, weight decay and dropout; chosen on 25 assays of families that were left out."""
-_LEAST_SPREAD = 1e-3
+DROPOUT = 0.1
+"""Chosen on 25 assays of families that were left out."""
 _EQUAL_ROWS = 500
 """Rows of an assay below which its rows do not count more."""
 
@@ -88,7 +84,8 @@ def learn_known_positions(
         target = np.concatenate([described[name].target for name in kept])
         sizes = [len(described[name].target) for name in kept]
         weight = np.concatenate([np.full(size, 1.0 / max(size, _EQUAL_ROWS)) for size in sizes])
-        networks.append(_train(features, target, weight / weight.mean(), seed).line())
+        network = train_network(features, target, weight / weight.mean(), seed, dropout=DROPOUT)
+        networks.append(network.line())
     return np.asarray(networks, np.float16)
 
 
@@ -121,54 +118,3 @@ def _left_out(n: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for share in FEW:
         order, size = random.permutation(n), max(2, int(share * n))
         yield order[:size], order[size : size + MOST_OF_FEW]
-
-
-def _train(features: np.ndarray, target: np.ndarray, weight: np.ndarray, seed: int) -> SiteNetwork:
-    """Train one network on rows that count by their weights (float [n]); the same rows give the same network."""
-    import torch
-    from torch.nn import functional
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in one order, whatever the cores
-    width = features.shape[1]
-    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    scale = features.std(axis=0, dtype=np.float64).astype(np.float32) + _LEAST_SPREAD
-    x = torch.from_numpy(standardised(features, mean, scale))
-    y, w = torch.from_numpy(target), torch.from_numpy(weight.astype(np.float32))
-    random = torch.Generator().manual_seed(seed)
-    part = {
-        name: _first(name, shape, random).requires_grad_()
-        for name, shape in shapes(width).items()
-        if name not in ("mean", "scale")
-    }
-
-    def dropped(hidden: torch.Tensor) -> torch.Tensor:
-        kept = torch.rand(hidden.shape, generator=random) >= DROPOUT
-        return hidden * kept / (1 - DROPOUT)
-
-    steps = EPOCHS * -(-len(y) // BATCH)
-    optimizer = torch.optim.AdamW(part.values(), lr=RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
-    for _ in range(EPOCHS):
-        for rows in torch.split(torch.randperm(len(y), generator=random), BATCH):
-            given = x[rows]
-            hidden = dropped(functional.silu(given @ part["first"] + part["first_bias"]))
-            hidden = hidden + dropped(functional.silu(hidden @ part["second"] + part["second_bias"]))
-            found = hidden @ part["last"] + given @ part["straight"] + part["bias"]
-            loss = (w[rows] * (found - y[rows]) ** 2).mean()
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    torch.set_num_threads(threads)
-    arrays = {"mean": mean, "scale": scale, **{name: each.detach().numpy() for name, each in part.items()}}
-    return SiteNetwork(arrays)
-
-
-def _first(name: str, shape: tuple[int, ...], random: "torch.Generator") -> "torch.Tensor":
-    """First weights: uniform within one over the root of the inputs; 0 for the straight way and the biases."""
-    import torch
-
-    if name == "straight" or "bias" in name:
-        return torch.zeros(shape)
-    return (2 * torch.rand(shape, generator=random) - 1) / float(np.sqrt(shape[0]))

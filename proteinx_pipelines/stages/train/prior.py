@@ -25,9 +25,12 @@ from proteinx_pipelines.evidence.values import (
     PRIOR_KNOWN_POSITIONS,
     PRIOR_MODES,
     PRIOR_NEW_POSITIONS,
+    PRIOR_STRUCTURE,
+    has,
 )
 from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence
+from proteinx_pipelines.stages.train import structure_effects
 from proteinx_pipelines.stages.train.known_positions import n_weights as n_known_positions_weights
 from proteinx_pipelines.stages.train.new_positions import VERSION as NEW_POSITIONS_VERSION
 from proteinx_pipelines.stages.train.new_positions import n_features as n_new_positions_features
@@ -69,6 +72,8 @@ class Prior:
     """float32 [1 + G, c], for the same sets: weights of `new_positions`; None with few families, in older files."""
     known_positions: np.ndarray | None = None
     """float16 [1 + G, w], for the same sets: networks of `known_positions`; None with few families, in older files."""
+    structure_effects: np.ndarray | None = None
+    """float16 [1 + G, w], for the same sets: networks of `structure_effects`; None with few structures, or older."""
     sha256: str = ""
     """Digest of the file."""
     facts: Mapping[str, Any] | None = None
@@ -91,15 +96,11 @@ class Prior:
         found = predict(self.weights[row], template)
         new = None if self.new_positions is None else self.new_positions[row]
         at_known = None if self.known_positions is None else self.known_positions[row]
+        by_structure = None if self.structure_effects is None else self.structure_effects[row]
         return Effects(
-            found[0],
-            found[1:],
-            self.exchange[row],
-            names,
-            is_used=True,
-            new_positions=new,
-            known_positions=at_known,
-        )
+            found[0], found[1:], self.exchange[row], names, is_used=True,
+            new_positions=new, known_positions=at_known, structure_effects=by_structure,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ class Effects:
     """float32 [c], weights of `new_positions`; None if there are none."""
     known_positions: np.ndarray | None = None
     """float16 [w], network of `known_positions`; None if there is none."""
+    structure_effects: np.ndarray | None = None
+    """float16 [w], network of `structure_effects`; None if there is none."""
 
 
 def predict(weights: np.ndarray, template: str) -> np.ndarray:
@@ -178,6 +181,7 @@ def write_prior(prior: Prior, file: Path) -> None:
         "features": FEATURES_VERSION,
         "new_positions": None if prior.new_positions is None else NEW_POSITIONS_VERSION,
         "known_positions": None if prior.known_positions is None else KNOWN_POSITIONS_VERSION,
+        "structure_effects": None if prior.structure_effects is None else structure_effects.VERSION,
         "facts": dict(prior.facts or {}),
     }
     metadata = {"document": json.dumps(document, sort_keys=True)}  # one entry: several come in any order
@@ -185,8 +189,11 @@ def write_prior(prior: Prior, file: Path) -> None:
     if prior.new_positions is not None:
         tensors["new_positions"] = prior.new_positions
     arrays = {name: np.ascontiguousarray(each, np.float32) for name, each in tensors.items()}
-    if prior.known_positions is not None:
-        arrays["known_positions"] = np.ascontiguousarray(prior.known_positions, np.float16)
+    for name, networks in (
+        ("known_positions", prior.known_positions), ("structure_effects", prior.structure_effects)
+    ):  # fmt: skip
+        if networks is not None:
+            arrays[name] = np.ascontiguousarray(networks, np.float16)
     write_bytes(file, save(arrays, metadata))
 
 
@@ -240,6 +247,7 @@ def _parsed(content: bytes, name: str) -> Prior:
             for name, width, version in (
                 ("new_positions", n_new_positions_features(), NEW_POSITIONS_VERSION),
                 ("known_positions", n_known_positions_weights(), KNOWN_POSITIONS_VERSION),
+                ("structure_effects", structure_effects.n_weights(), structure_effects.VERSION),
             )
         }
         if any(not 0 <= each.group < len(weights) - 1 for each in members):
@@ -324,8 +332,37 @@ def with_prior(embedding: Embedding, prior: Prior | None, templates: Mapping[str
         PRIOR_NEW_POSITIONS: _models([each.new_positions for each in of_all], n_new_positions_features()),
         PRIOR_KNOWN_POSITIONS: _models([each.known_positions for each in of_all], n_known_positions_weights()),
     }  # fmt: skip
+    by_structure = _by_structure(before, effects, templates, values)
+    if by_structure is not None:
+        arrays[PRIOR_STRUCTURE] = by_structure
+    facts["by_structure"] = by_structure is not None
     evidence = replace(before, arrays=arrays, info={**before.info, ARRAY: facts})
     return replace(embedding, evidence=evidence)
+
+
+def _by_structure(
+    evidence: Evidence, effects: Mapping[str, "Effects"], templates: Mapping[str, str], values: np.ndarray
+) -> np.ndarray | None:
+    """Effects by sequence and structure, float32 as `values` ([T, L, 20], by sequence), which stand where it has none.
+
+    None if no template has a structure that the prior can read.
+    """
+    if not (has(evidence, "structure") and has(evidence, "packing")):
+        return None
+    found, is_any = values.copy(), False
+    for number, (name, of_source) in enumerate(effects.items()):
+        length = len(templates[name])
+        structure, packing = (evidence.arrays[array][number, :length] for array in ("structure", "packing"))
+        if of_source.structure_effects is None or not np.isfinite(structure).any():
+            continue
+        found[number, :length] = structure_effects.predicted(
+            of_source.structure_effects,
+            of_source.values,
+            templates[name],
+            structure_effects.site_features(structure, packing),
+        )
+        is_any = True
+    return found if is_any else None
 
 
 def _models(found: Sequence[np.ndarray | None], width: int) -> np.ndarray:

@@ -4,7 +4,8 @@ Every assay counts alike up to `MOST_ROWS` rows. Related assays form a family; f
 `MOST_GROUPS` groups, and the weights are solved once with all groups and once without each, from the same sums.
 Each assay's own weights are drawn towards the mean; the principal directions of what is left, measured by their
 predictions, are the modes: a stability screen and a growth assay differ along few of them. With enough families,
-`new_positions_learning` and `known_positions_learning` add the models that `auto` predicts with beside processes.
+`new_positions_learning` and `known_positions_learning` add the models that `auto` predicts with beside processes, and
+`structure_effects_learning` one of effects by structure, if enough of the families have structures.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,8 @@ from proteinx_pipelines.stages.train.known_positions_learning import learn_known
 from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES, learn_new_positions
 from proteinx_pipelines.stages.train.prior import MODES, Member, Prior, predict, predict_each
 from proteinx_pipelines.stages.train.prior_features import prior_features
+from proteinx_pipelines.stages.train.structure_effects import predicted
+from proteinx_pipelines.stages.train.structure_effects_learning import learn_structure_effects
 
 MOST_ROWS = 1200
 """Rows of one assay that are used, drawn by a seed; further rows count no more."""
@@ -49,6 +52,8 @@ class Assay:
     """int64 [n], tokens."""
     score: np.ndarray
     """float64 [n]."""
+    sites: np.ndarray | None = None
+    """float64 [L, c], `structure_effects.site_features` of the protein's structure; None without one."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Learned:
     """Assay -> Spearman of its scores with effects predicted without its group."""
     skipped: Mapping[str, str]
     """Assay -> reason."""
+    spearman_by_structure: Mapping[str, float]
+    """The same with effects by sequence and structure; only assays with a structure, none if that is not learned."""
 
 
 def assay_of(name: str, template: str, mutants: Iterable[str | None], scores: np.ndarray) -> Assay:
@@ -136,7 +143,7 @@ def learn(
         gram = all_gram if left_out < 0 else all_gram - grams[left_out]
         weights.append(np.vstack([mean, _modes(own[kept, left_out + 1] - mean, gram)]))
     exchange = _exchanges(usable, number, np.array(means))
-    new_positions = known_positions = None
+    new_positions = known_positions = structure_effects = None
     if len(set(family.values())) >= FEWEST_FAMILIES:
         without = _without_each(grams, totals)
 
@@ -145,12 +152,37 @@ def learn(
 
         new_positions = learn_new_positions(usable, group, effects, _tokens, seed)
         known_positions = learn_known_positions(usable, group, effects, exchange, _tokens, seed)
+        with_sites = [assay for assay in usable if assay.sites is not None]
+        if _are_enough(with_sites, family, group):
+            structure_effects = learn_structure_effects(
+                with_sites, group, effects, lambda assay: _rows_drawn(assay, seed), _tokens, seed
+            )
     members = tuple(Member(assay.name, assay.template, group[assay.name]) for assay in usable)
     prior = Prior(
-        np.asarray(weights, np.float32), exchange, members, new_positions, known_positions, facts=facts
+        np.asarray(weights, np.float32),
+        exchange,
+        members,
+        new_positions,
+        known_positions,
+        structure_effects,
+        facts=facts,
     )
     judged = {assay.name: _judge(assay, prior.weights[1 + group[assay.name]]) for assay in usable}
-    return Learned(prior, judged, skipped)
+    by_structure = {
+        assay.name: _judge_by_structure(assay, prior, 1 + group[assay.name])
+        for assay in usable
+        if assay.sites is not None and structure_effects is not None
+    }
+    return Learned(prior, judged, skipped, by_structure)
+
+
+def _are_enough(assays: Sequence[Assay], family: Mapping[str, int], group: Mapping[str, int]) -> bool:
+    """True if these assays are of `FEWEST_FAMILIES`, and of half as many without any group."""
+    kept = [
+        len({family[assay.name] for assay in assays if group[assay.name] != left_out})
+        for left_out in range(-1, 1 + max(group.values()))
+    ]
+    return kept[0] >= FEWEST_FAMILIES and min(kept) >= FEWEST_FAMILIES // 2
 
 
 def _problem(assay: Assay) -> str:
@@ -269,10 +301,15 @@ def _modes(deviations: np.ndarray, gram: np.ndarray) -> np.ndarray:
 
 def _drawn(assay: Assay, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Features and targets of at most `MOST_ROWS` rows: float32 [n, p] and float64 [n]."""
+    rows, target = _rows_drawn(assay, seed)
+    return prior_features(_tokens(assay.template), assay.position[rows], assay.new[rows]), target
+
+
+def _rows_drawn(assay: Assay, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most `MOST_ROWS` rows and their targets: int64 [n] and float64 [n]."""
     n, random = len(assay.score), np.random.default_rng([seed, len(assay.score)])
     rows = np.sort(random.choice(n, min(n, MOST_ROWS), replace=False))
-    features = prior_features(_tokens(assay.template), assay.position[rows], assay.new[rows])
-    return features, _normal_scores(assay.score)[rows]
+    return rows, _normal_scores(assay.score)[rows]
 
 
 def _sums(assay: Assay, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -298,6 +335,14 @@ def _solve(gram: np.ndarray, total: np.ndarray) -> np.ndarray:
 def _judge(assay: Assay, weights: np.ndarray) -> float:
     effects = predict(weights, assay.template)
     return compute("spearman", assay.score, effects[0, assay.position, assay.new].astype(np.float64))
+
+
+def _judge_by_structure(assay: Assay, prior: Prior, row: int) -> float:
+    assert prior.structure_effects is not None
+    assert assay.sites is not None
+    by_sequence = predict(prior.weights[row], assay.template)[0]
+    effects = predicted(prior.structure_effects[row], by_sequence, assay.template, assay.sites)
+    return compute("spearman", assay.score, effects[assay.position, assay.new].astype(np.float64))
 
 
 def _tokens(template: str) -> np.ndarray:

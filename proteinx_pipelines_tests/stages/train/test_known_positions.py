@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 
 from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.evidence.values import PRIOR_KNOWN_POSITIONS
-from proteinx_pipelines.stages.train import known_positions_learning
+from proteinx_pipelines.stages.train import site_network_learning
 from proteinx_pipelines.stages.train.amino_acids import properties
 from proteinx_pipelines.stages.train.known_positions import n_features, n_weights, predicted
 from proteinx_pipelines.stages.train.new_positions import Measured
@@ -151,13 +151,16 @@ def test_a_network_is_what_torch_computes_and_is_restored():
 
 
 def test_the_same_rows_give_the_same_network(monkeypatch):
-    monkeypatch.setattr(known_positions_learning, "EPOCHS", 1)
+    monkeypatch.setattr(site_network_learning, "EPOCHS", 1)
     random = np.random.default_rng(0)
     features, target = (
         random.normal(size=(700, 5)).astype(np.float32),
         random.normal(size=700).astype(np.float32),
     )
-    one, other = (known_positions_learning._train(features, target, np.ones(700), 0).line() for _ in range(2))
+    one, other = (
+        site_network_learning.train_network(features, target, np.ones(700), 0, dropout=0.1).line()
+        for _ in range(2)
+    )
     np.testing.assert_array_equal(one, other)
 
 
