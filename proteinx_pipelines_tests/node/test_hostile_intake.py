@@ -194,6 +194,7 @@ def test_results_stay_on_disk_while_redis_is_full_and_go_out_afterwards(intake: 
     raw = intake.queue.dequeue(0)
     assert raw is not None
     intake.ingest(raw)
+    intake.queue.ack(raw)
     client.config_set("maxmemory", "1")
     try:
         assert taking.deliver_results(intake.settings, intake.state) == 0

@@ -1,6 +1,7 @@
 """A reply that gets lost between the node and Redis repeats a step, and never an answer. Each test has its twin."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +13,16 @@ from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.ledger import arrivals
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
+from proteinx_pipelines.node.lifecycle import intake as taking
 from proteinx_pipelines.node.lifecycle.intake import Intake
 from proteinx_pipelines.node.talking import outbox
+from proteinx_pipelines.node.talking import still_claimed as claimed
 from proteinx_pipelines.node.talking.outbox import deliver_lost, deliver_results
 from proteinx_pipelines.queue.answers import MasterLine
 from proteinx_pipelines.queue.queue import RedisQueue, connect
 
 BAD = b"not json"
+OTHER = json.dumps({"experiment_id": "o", "flags": {}}).encode()
 GOOD = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}, "message_id": "m"}).encode()
 
 
@@ -109,6 +113,65 @@ def test_a_copy_that_was_claimed_and_not_decided_is_decided(intake: Intake) -> N
     assert intake.queue.dequeue(0) == BAD
     intake.recover()
     assert len(answers(intake)) == 2
+
+
+def test_no_result_is_there_before_its_message_is_acknowledged(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one that came to be behind it: results stay in order."""
+    lose_acknowledgement(intake, BAD, monkeypatch, executed=False)
+    intake.ingest(OTHER)
+    assert deliver_results(intake.settings, intake.state) == 0
+    intake.recover()
+    assert [answer["error"]["code"] for answer in answers(intake)] == ["bad_flags", "not_json"]
+    assert list(intake.queue.claimed()) == []
+
+
+def test_a_result_waits_for_an_acknowledgement_for_two_minutes_at_most(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node without a working intake would keep all results for ever."""
+    monkeypatch.setattr(claimed, "KEPT_BACK_S", 0.2)
+    lose_acknowledgement(intake, BAD, monkeypatch, executed=False)
+    assert answers(intake) == []
+    time.sleep(0.3)
+    assert deliver_results(intake.settings, intake.state) == 1
+    assert len(intake.queue.claimed()) == 1
+
+
+def test_a_claimed_message_that_is_not_decided_keeps_no_result_back(intake: Intake) -> None:
+    """One that waits for a broken plugin stays claimed for days; the next one is answered."""
+    intake.queue.enqueue(GOOD)
+    assert intake.queue.dequeue(0) == GOOD
+    intake.queue.enqueue(BAD)
+    intake.take_waiting()
+    assert len(answers(intake)) == 1
+
+
+def test_something_else_at_the_key_of_the_claimed_list_keeps_no_result_back(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_acknowledgement(intake, BAD, monkeypatch, executed=False)
+    connect(intake.settings.redis_url or "").set("experiments:processing:test-node", "x")
+    assert deliver_results(intake.settings, intake.state) == 1
+
+
+def test_what_is_decided_is_acknowledged_before_anything_else_is_taken(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results wait for it, and a message claimed earlier may fail to be taken."""
+    intake.queue.enqueue(OTHER)
+    assert intake.queue.dequeue(0) == OTHER
+    lose_acknowledgement(intake, BAD, monkeypatch, executed=False)
+
+    def broken(*_: Any) -> Any:
+        raise QueueUnavailable("claiming a message's key")
+
+    monkeypatch.setattr(taking.MessageClaims, "claim", broken)
+    with pytest.raises(QueueUnavailable):
+        intake.recover()
+    assert list(intake.queue.claimed()) == [OTHER]
+    assert [answer["error"]["code"] for answer in answers(intake)] == ["not_json"]
 
 
 Rollback = Callable[[], None]

@@ -91,8 +91,7 @@ class Dispatch:
     def _recover(self) -> None:
         """Look for messages claimed and not decided, or decided and not acknowledged, as a lost reply leaves them.
 
-        Soon, not once a tick: should Redis come back with the state of a moment at which a decided message was still
-        claimed, it would be answered once more as one that was sent again.
+        Soon, not once a tick: results wait until a decided message is acknowledged (`node.talking.still_claimed`).
         """
         if time.monotonic() >= self.recover_at:
             self.intake.recover()

@@ -62,22 +62,26 @@ class Intake:
 
         Includes those that the node of this WORKDIR had claimed under another name, and those handed on to it.
 
-        A message decided already is acknowledged only: it is the same copy, not a new request of the Master.
+        A message decided already is acknowledged only: it is the same copy, not a new request of the Master. Those come
+        first, since results wait for them (`still_claimed`).
         """
         for source in self.claims.claimed_before(self.state.former_names(self.settings.node_name)):
             while self.queue.dequeue_from(source) is not None:
                 log.warning("Took over a claimed message from %s.", source)
         left, decided = self.queue.claimed(), self.state.decided_copies()
-        known = bool(decided)
+        known, new = bool(decided), list[bytes]()
         for raw in left:
             key = hashlib.sha256(raw).hexdigest()
             if decided.get(key):
                 decided[key] -= 1
                 self.queue.ack(raw)
             else:
-                self._take(raw)
+                new.append(raw)
         if known:
             self.state.forget_decided()
+            deliver_results(self.settings, self.state)
+        for raw in new:
+            self._take(raw)
         return len(left) + self._take_handed_on()
 
     def _take_handed_on(self) -> int:
