@@ -187,6 +187,24 @@ def test_a_message_that_is_sent_again_after_that_is_answered_again(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_the_same_bytes_sent_again_at_once_are_answered_although_their_process_dies(
+    intake: Intake, server: RedisServer, is_lost: bool
+) -> None:
+    """It dies right behind the claim, or the reply to the claim is lost and it goes on."""
+    intake.queue.enqueue(bad(0))
+    assert intake.take_waiting() == 1
+    intake.queue.enqueue(bad(0))
+    assert server.client.lmove("experiments", "experiments:processing:n", "RIGHT", "LEFT") == bad(0)
+    if is_lost:
+        intake.recover()
+    else:
+        Intake(intake.settings, Ledger(intake.settings.state_path), intake.queue).recover()
+    assert copies(server) == Counter({"m0": 2})
+    assert server.client.llen("experiments:processing:n") == 0
+
+
+@pytest.mark.slow
 def test_a_copy_sent_again_that_lies_beside_the_claim_is_answered_too(
     intake: Intake, server: RedisServer, tmp_path: Path
 ) -> None:

@@ -84,8 +84,9 @@ class Dispatch:
                     return ready
                 busy = bool(self.state.in_state("RUNNING", "PENDING", limit=1))
                 self.intake.wait(BUSY_WAIT_S if busy else min(IDLE_WAIT_S, max(0.05, end - time.monotonic())))
-        except QueueUnavailable:
-            self.recover_at = 0.0  # a claim or an acknowledgement may have been lost with its reply
+        except BaseException:
+            # What is claimed, decided and acknowledged is unknown: looked at before anything else is claimed.
+            self.recover_at = 0.0
             raise
 
     def _recover(self) -> None:
