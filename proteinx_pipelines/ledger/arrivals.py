@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, delete, insert, literal, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, insert, literal, update
 
 from proteinx_pipelines.clock import timestamp, timestamp_before
 from proteinx_pipelines.ledger.engine import dialect_of, new_id, transaction
@@ -108,10 +108,13 @@ class Arrivals(Queries):
             self._answer_again(connection, message_key)
             note_decided(connection, raw)
 
-    def forget_decided(self) -> None:
-        """Forget the decided copies: all of them are off the claimed list."""
+    def forget_decided(self, copies: Mapping[str, int]) -> None:
+        """Forget decided copies (SHA-256 of a message's bytes -> how many, at least one): off the claimed list."""
+        fewer = update(unacknowledged).where(unacknowledged.c.message == bindparam("key"))
+        fewer = fewer.values(copies=unacknowledged.c.copies - bindparam("count"))
         with transaction(self.engine) as connection:
-            connection.execute(delete(unacknowledged))
+            connection.execute(fewer, [{"key": key, "count": count} for key, count in copies.items()])
+            connection.execute(delete(unacknowledged).where(unacknowledged.c.copies <= 0))
 
     def want_again(self, result_id: str) -> None:
         """Deliver the stored result of a re-sent message once more."""

@@ -42,6 +42,7 @@ POINTS = {
     "inside the transaction": (arrivals, "note_decided", "before"),
     "after the commit": (Intake, "ingest", "after"),
     "after the acknowledgement": (RedisQueue, "ack", "after"),
+    "after the note is forgotten": (Ledger, "forget_decided", "after"),
     "before the attempt begins": (Ledger, "begin", "before"),
     "after the attempt began": (Ledger, "begin", "after"),
     "before files move": (Publisher, "_move", "before"),

@@ -27,6 +27,13 @@ DEATHS = [
 """With CHAOS_FULL every point with both signals; else SIGTERM at every fourth."""
 MESSAGE = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}}).encode()
 
+REFUSED = json.dumps({"experiment_id": "e", "flags": {}}).encode()
+ANSWERED_AT_ONCE = {
+    "after the claim", "inside the transaction", "after the commit", "after the acknowledgement",
+    "after the note is forgotten", "before the push", "after the push", "after the delivery is noted",
+}  # fmt: skip
+"""Points that a refused message passes."""
+
 
 @pytest.fixture(autouse=True)
 def _new_connections() -> Iterator[None]:
@@ -88,6 +95,27 @@ def test_without_its_guard_a_death_loses_or_doubles(
     UNGUARDED[guard]()
     live(settings_of(tmp_path, redis_url))
     assert len(results(redis_url)) == copies
+
+
+@pytest.mark.parametrize("sent", [(2, 1), (1, 1), (2, 0), (1, 2)][: how_often(1, 4)])
+@pytest.mark.parametrize("point", [point for point in POINTS if point in ANSWERED_AT_ONCE])
+def test_the_same_bytes_sent_again_around_a_death_are_answered_as_often(
+    tmp_path: Path, redis_url: str, point: str, sent: tuple[int, int]
+) -> None:
+    """Copies sent before a death, and before a second one right behind the next claim."""
+    client = connect(redis_url)
+    client.flushdb()
+    for _ in range(sent[0]):
+        client.lpush("experiments", REFUSED)
+    die(tmp_path, redis_url, point)
+    for _ in range(sent[1]):
+        client.lpush("experiments", REFUSED)
+    if client.llen("experiments"):
+        die(tmp_path, redis_url, "after the claim")
+    live(settings_of(tmp_path, redis_url))
+    assert len(results(redis_url)) == sum(sent)
+    assert client.llen("experiments:processing:crash") == 0
+    assert Ledger(tmp_path / "state.db").decided_copies() == {}
 
 
 def test_a_redis_that_comes_back_with_an_older_state_doubles_nothing(tmp_path: Path, redis_url: str) -> None:

@@ -16,11 +16,13 @@ import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.lifecycle.intake import Intake
 from proteinx_pipelines.node.talking import outbox
 from proteinx_pipelines.node.talking.connections import master_line
 from proteinx_pipelines.node.talking.outbox import deliver_lost, deliver_results
+from proteinx_pipelines.node.talking.still_claimed import StillClaimed
 from proteinx_pipelines.queue.queue import RedisQueue, connect
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.chaos.campaign import HERE, environment
@@ -29,6 +31,7 @@ from proteinx_pipelines_tests.chaos.redis_server import RedisServer
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed, waits_in_vain
 from proteinx_pipelines_tests.story.conftest import DEMO
 
+GOOD = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}, "message_id": "m0"}).encode()
 UNREAD = 100
 """Results that pile up on a list that nobody reads."""
 
@@ -113,6 +116,117 @@ def test_a_message_that_redis_cannot_give_to_this_node_is_not_decided(
     intake.ingest(bad(0))
     deliver_results(intake.settings, intake.state)
     assert copies(server) == Counter({"m0": 1})
+
+
+def bring_back_a_decided_claim(
+    intake: Intake, server: RedisServer, folder: Path, raw: bytes, *, agent_first: bool = True
+) -> None:
+    """A snapshot between the decision about a message and its acknowledgement, restored after both.
+
+    Redis is killed before the acknowledgement; what was accepted ends meanwhile. When Redis is back, the agent comes
+    before the intake.
+    """
+    claimed = "experiments:processing:n"
+    intake.queue.enqueue(raw)
+    assert intake.queue.dequeue(0) == raw
+    intake.ingest(raw)
+    server.kill()
+    if (current := intake.state.latest("e")) is not None:
+        payload = json.dumps({"result_id": "r", "message_id": "m0"})
+        assert intake.state.finish(current, Outcome("SUCCEEDED"), "r", payload)
+    server.start()
+    deliver_results(intake.settings, intake.state)
+    assert server.client.lrange(claimed, 0, -1) == [raw]
+    server.snapshot(folder / "older")
+    intake.recover()
+    assert (server.client.llen(claimed), copies(server)) == (0, Counter({"m0": 1}))
+    server.roll_back(folder / "older")
+    assert server.client.lrange(claimed, 0, -1) == [raw]
+    if agent_first:
+        deliver_lost(intake.settings, intake.state)
+    intake.recover()
+    deliver_lost(intake.settings, intake.state)
+    deliver_results(intake.settings, intake.state)
+    assert server.client.llen(claimed) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("raw", [bad(0), GOOD])
+@pytest.mark.parametrize("agent_first", [False, True])
+def test_a_decided_message_that_is_claimed_again_is_answered_once(
+    intake: Intake, server: RedisServer, tmp_path: Path, agent_first: bool, raw: bytes
+) -> None:
+    bring_back_a_decided_claim(intake, server, tmp_path, raw, agent_first=agent_first)
+    assert copies(server) == Counter({"m0": 1})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("raw", [bad(0), GOOD])
+def test_a_result_beside_the_claim_of_its_message_would_be_there_twice(
+    intake: Intake, server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raw: bytes
+) -> None:
+    monkeypatch.setattr(StillClaimed, "keeps_back", lambda *_: False)
+    bring_back_a_decided_claim(intake, server, tmp_path, raw)
+    assert copies(server) == Counter({"m0": 2})
+
+
+@pytest.mark.slow
+def test_a_message_that_is_sent_again_after_that_is_answered_again(
+    intake: Intake, server: RedisServer, tmp_path: Path
+) -> None:
+    """Also one that was claimed and not decided when its process ended: each copy that the Master sends counts."""
+    bring_back_a_decided_claim(intake, server, tmp_path, bad(0))
+    intake.queue.enqueue(bad(0))
+    intake.take_waiting()
+    assert copies(server) == Counter({"m0": 2})
+    intake.recover()
+    intake.queue.enqueue(bad(0))
+    assert intake.queue.dequeue(0) == bad(0)
+    intake.recover()
+    assert copies(server) == Counter({"m0": 3})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_the_same_bytes_sent_again_at_once_are_answered_although_their_process_dies(
+    intake: Intake, server: RedisServer, is_lost: bool
+) -> None:
+    """It dies right behind the claim, or the reply to the claim is lost and it goes on."""
+    intake.queue.enqueue(bad(0))
+    assert intake.take_waiting() == 1
+    intake.queue.enqueue(bad(0))
+    assert server.client.lmove("experiments", "experiments:processing:n", "RIGHT", "LEFT") == bad(0)
+    if is_lost:
+        intake.recover()
+    else:
+        Intake(intake.settings, Ledger(intake.settings.state_path), intake.queue).recover()
+    assert copies(server) == Counter({"m0": 2})
+    assert server.client.llen("experiments:processing:n") == 0
+
+
+@pytest.mark.slow
+def test_a_copy_sent_again_that_lies_beside_the_claim_is_answered_too(
+    intake: Intake, server: RedisServer, tmp_path: Path
+) -> None:
+    """The snapshot has both: the claimed copy, which is decided, and one that nobody has taken."""
+    intake.queue.enqueue(bad(0))
+    raw = intake.queue.dequeue(0)
+    assert raw is not None
+    intake.ingest(raw)
+    server.kill()
+    server.start()
+    intake.queue.enqueue(raw)
+    deliver_results(intake.settings, intake.state)
+    server.snapshot(tmp_path / "older")
+    for back in (False, True):
+        if back:
+            server.roll_back(tmp_path / "older")
+            assert copies(server) == Counter()
+        intake.recover()
+        intake.take_waiting()
+        deliver_lost(intake.settings, intake.state)
+        assert copies(server) == Counter({"m0": 2})
+        intake.recover()  # the next look, five seconds later
 
 
 @pytest.mark.slow

@@ -105,7 +105,10 @@ def test_refusals_copies_and_names(ledger: Ledger) -> None:
         )
     assert [(row.result_id, row.wanted) for row in ledger.undelivered()] == [("r", 2)]
     assert sum(ledger.decided_copies().values()) == 2
-    ledger.forget_decided()
+    (message,) = ledger.decided_copies()
+    ledger.forget_decided({message: 1})
+    assert ledger.decided_copies() == {message: 1}
+    ledger.forget_decided({message: 2, "unknown": 1})
     assert ledger.decided_copies() == {}
     assert ledger.workdir_id() == ledger.workdir_id()
     assert ledger.former_names("b") == []

@@ -19,6 +19,7 @@ import pytest
 from proteinx_pipelines.errors import NodeBusy, PluginError, QueueUnavailable
 from proteinx_pipelines.ledger.engine import StateError
 from proteinx_pipelines.ledger.generation import Generation
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.lifecycle import dispatch as dispatching
 from proteinx_pipelines.node.lifecycle import intake as taking
 from proteinx_pipelines.node.lifecycle.attempt_end import MAX_LOSSES
@@ -44,6 +45,25 @@ def dispatch(intake: Intake) -> Iterator[Dispatch]:
 def results(intake: Intake) -> list[dict[str, Any]]:
     client = connect(intake.settings.redis_url or "")
     return [json.loads(raw) for raw in client.lrange("experiments:results", 0, -1)]
+
+
+def test_after_any_error_the_next_round_looks_at_what_is_claimed_before_it_claims_more(
+    dispatch: Dispatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not five seconds later: a copy of it could be claimed meanwhile."""
+    dispatch.wait_for_work(0.0)
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise StateError("the disk is full")
+
+    dispatch.intake.queue.enqueue(b"not json")
+    with monkeypatch.context() as breaking:
+        breaking.setattr(Ledger, "refuse", full)
+        with pytest.raises(StateError):
+            dispatch.wait_for_work(0.0)
+    assert results(dispatch.intake) == []
+    dispatch.wait_for_work(0.0)
+    assert len(results(dispatch.intake)) == 1
 
 
 def test_a_message_that_breaks_the_parser_itself_is_refused_and_does_not_stop_the_others(
@@ -194,6 +214,7 @@ def test_results_stay_on_disk_while_redis_is_full_and_go_out_afterwards(intake: 
     raw = intake.queue.dequeue(0)
     assert raw is not None
     intake.ingest(raw)
+    intake.queue.ack(raw)
     client.config_set("maxmemory", "1")
     try:
         assert taking.deliver_results(intake.settings, intake.state) == 0

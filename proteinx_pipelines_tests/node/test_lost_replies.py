@@ -1,6 +1,7 @@
 """A reply that gets lost between the node and Redis repeats a step, and never an answer. Each test has its twin."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,17 +9,20 @@ import pytest
 import redis
 
 from proteinx_pipelines.contract import result as contract_result
-from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.errors import PluginError, QueueUnavailable
 from proteinx_pipelines.ledger import arrivals
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
+from proteinx_pipelines.node.lifecycle import intake as taking
 from proteinx_pipelines.node.lifecycle.intake import Intake
 from proteinx_pipelines.node.talking import outbox
+from proteinx_pipelines.node.talking import still_claimed as claimed
 from proteinx_pipelines.node.talking.outbox import deliver_lost, deliver_results
 from proteinx_pipelines.queue.answers import MasterLine
 from proteinx_pipelines.queue.queue import RedisQueue, connect
 
 BAD = b"not json"
+OTHER = json.dumps({"experiment_id": "o", "flags": {}}).encode()
 GOOD = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}, "message_id": "m"}).encode()
 
 
@@ -109,6 +113,200 @@ def test_a_copy_that_was_claimed_and_not_decided_is_decided(intake: Intake) -> N
     assert intake.queue.dequeue(0) == BAD
     intake.recover()
     assert len(answers(intake)) == 2
+
+
+def send_again_and_crash(intake: Intake, raw: bytes) -> None:
+    """The same bytes come right after their first copy was acknowledged; the process dies when it has claimed them."""
+    intake.queue.enqueue(raw)
+    assert intake.take_waiting() == 1
+    finish(intake)
+    intake.queue.enqueue(raw)
+    assert intake.queue.dequeue(0) == raw
+    again = Intake(intake.settings, Ledger(intake.settings.state_path), intake.queue)
+    again.recover()
+    finish(again)
+
+
+@pytest.mark.parametrize("raw", [BAD, GOOD])
+def test_a_copy_that_is_sent_again_and_claimed_by_a_dying_process_is_answered(
+    intake: Intake, raw: bytes
+) -> None:
+    """Its note would stay until the next look, five seconds later."""
+    send_again_and_crash(intake, raw)
+    assert len(answers(intake)) == 2
+    assert list(intake.queue.claimed()) == []
+    assert intake.state.decided_copies() == {}
+
+
+@pytest.mark.parametrize("raw", [BAD, GOOD])
+def test_with_the_note_of_the_first_copy_it_would_be_lost(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, raw: bytes
+) -> None:
+    monkeypatch.setattr(Ledger, "forget_decided", lambda *_: None)
+    send_again_and_crash(intake, raw)
+    assert len(answers(intake)) == 1
+
+
+@pytest.mark.parametrize("take", [Intake.take_waiting, lambda intake: intake.wait(0.1)])
+def test_nothing_is_claimed_beside_the_note_of_an_acknowledged_copy(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, take: Callable[[Intake], object]
+) -> None:
+    dequeue = RedisQueue.dequeue
+
+    def watched(queue: RedisQueue, wait_s: float) -> bytes | None:
+        assert intake.state.decided_copies() == {}
+        return dequeue(queue, wait_s)
+
+    monkeypatch.setattr(RedisQueue, "dequeue", watched)
+    for raw in (BAD, BAD, GOOD, BAD, OTHER):
+        intake.queue.enqueue(raw)
+    while intake.queue.waiting():
+        assert take(intake)
+    assert take(intake) in (0, False)
+    assert len(answers(intake)) == 4
+
+
+def test_the_note_goes_also_where_redis_has_lost_the_claim(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ack = RedisQueue.ack
+
+    def emptied(queue: RedisQueue, message: bytes) -> None:
+        connect(intake.settings.redis_url or "").delete("experiments:processing:test-node")
+        ack(queue, message)
+
+    monkeypatch.setattr(RedisQueue, "ack", emptied)
+    send_again_and_crash(intake, BAD)
+    assert len(answers(intake)) == 2
+
+
+def claimed_twice(intake: Intake, raw: bytes) -> Intake:
+    """Two equal copies are claimed and not decided, as two lost replies leave them; the intake of the next process."""
+    for _ in range(2):
+        intake.queue.enqueue(raw)
+        assert intake.queue.dequeue(0) == raw
+    return Intake(intake.settings, Ledger(intake.settings.state_path), intake.queue)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "calls"),
+    [(Ledger, "refuse", 1), (RedisQueue, "ack", 1), (RedisQueue, "ack", 2), (Ledger, "forget_decided", 1)],
+)
+@pytest.mark.parametrize("is_done", [False, True])
+def test_two_equal_copies_are_two_answers_wherever_the_process_dies(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, calls: int, is_done: bool
+) -> None:
+    """Before or after a step. Acknowledged one by one, the second would be taken for the first."""
+    original, left = getattr(owner, name), [calls]
+
+    def dying(*arguments: Any, **named: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0 and not is_done:
+            raise KeyboardInterrupt
+        original(*arguments, **named)
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    first = claimed_twice(intake, BAD)
+    with monkeypatch.context() as breaking:
+        breaking.setattr(owner, name, dying)
+        with pytest.raises(KeyboardInterrupt):
+            first.recover()
+    last = Intake(intake.settings, Ledger(intake.settings.state_path), intake.queue)
+    last.recover()
+    finish(last)
+    assert len(answers(intake)) == 2
+    assert list(intake.queue.claimed()) == []
+    assert intake.state.decided_copies() == {}
+
+
+def test_a_copy_beside_one_that_waits_for_the_node_to_be_mended_waits_too(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decided and acknowledged first, it would stand for the other one in the eyes of the next process."""
+
+    def broken(*_: Any) -> Any:
+        raise PluginError("broken")
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr(Intake, "_read", broken)
+        intake.queue.enqueue(BAD)
+        assert intake.take_waiting() == 1
+    intake.queue.enqueue(BAD)
+    assert intake.take_waiting() == 1
+    assert answers(intake) == []
+    intake.recover()
+    assert len(answers(intake)) == 2
+    intake.queue.enqueue(BAD)
+    intake.take_waiting()
+    assert len(answers(intake)) == 3
+
+
+def test_large_messages_are_claimed_a_few_at_once(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking, "BATCH_BYTES", 2 * len(BAD))
+    for _ in range(5):
+        intake.queue.enqueue(BAD)
+    assert [intake.take_waiting() for _ in range(4)] == [2, 2, 1, 0]
+    assert len(answers(intake)) == 5
+
+
+def test_no_result_is_there_before_its_message_is_acknowledged(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one that came to be behind it: results stay in order."""
+    lose_acknowledgement(intake, BAD, monkeypatch, executed=False)
+    intake.ingest(OTHER)
+    assert deliver_results(intake.settings, intake.state) == 0
+    intake.recover()
+    assert [answer["error"]["code"] for answer in answers(intake)] == ["bad_flags", "not_json"]
+    assert list(intake.queue.claimed()) == []
+
+
+def test_a_result_waits_for_an_acknowledgement_for_two_minutes_at_most(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node without a working intake would keep all results for ever."""
+    monkeypatch.setattr(claimed, "KEPT_BACK_S", 0.2)
+    lose_acknowledgement(intake, BAD, monkeypatch, executed=False)
+    assert answers(intake) == []
+    time.sleep(0.3)
+    assert deliver_results(intake.settings, intake.state) == 1
+    assert len(intake.queue.claimed()) == 1
+
+
+def test_a_claimed_message_that_is_not_decided_keeps_no_result_back(intake: Intake) -> None:
+    """One that waits for a broken plugin stays claimed for days; the next one is answered."""
+    intake.queue.enqueue(GOOD)
+    assert intake.queue.dequeue(0) == GOOD
+    intake.queue.enqueue(BAD)
+    intake.take_waiting()
+    assert len(answers(intake)) == 1
+
+
+def test_something_else_at_the_key_of_the_claimed_list_keeps_no_result_back(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_acknowledgement(intake, BAD, monkeypatch, executed=False)
+    connect(intake.settings.redis_url or "").set("experiments:processing:test-node", "x")
+    assert deliver_results(intake.settings, intake.state) == 1
+
+
+def test_what_is_decided_is_acknowledged_before_anything_else_is_taken(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results wait for it, and a message claimed earlier may fail to be taken."""
+    intake.queue.enqueue(OTHER)
+    assert intake.queue.dequeue(0) == OTHER
+    lose_acknowledgement(intake, BAD, monkeypatch, executed=False)
+
+    def broken(*_: Any) -> Any:
+        raise QueueUnavailable("claiming a message's key")
+
+    monkeypatch.setattr(taking.MessageClaims, "claim", broken)
+    with pytest.raises(QueueUnavailable):
+        intake.recover()
+    assert list(intake.queue.claimed()) == [OTHER]
+    assert [answer["error"]["code"] for answer in answers(intake)] == ["not_json"]
 
 
 Rollback = Callable[[], None]

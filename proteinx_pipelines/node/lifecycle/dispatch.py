@@ -84,15 +84,15 @@ class Dispatch:
                     return ready
                 busy = bool(self.state.in_state("RUNNING", "PENDING", limit=1))
                 self.intake.wait(BUSY_WAIT_S if busy else min(IDLE_WAIT_S, max(0.05, end - time.monotonic())))
-        except QueueUnavailable:
-            self.recover_at = 0.0  # a claim or an acknowledgement may have been lost with its reply
+        except BaseException:
+            # What is claimed, decided and acknowledged is unknown: looked at before anything else is claimed.
+            self.recover_at = 0.0
             raise
 
     def _recover(self) -> None:
         """Look for messages claimed and not decided, or decided and not acknowledged, as a lost reply leaves them.
 
-        Soon, not once a tick: should Redis come back with the state of a moment at which a decided message was still
-        claimed, it would be answered once more as one that was sent again.
+        Soon, not once a tick: results wait until a decided message is acknowledged (`node.talking.still_claimed`).
         """
         if time.monotonic() >= self.recover_at:
             self.intake.recover()

@@ -7,8 +7,9 @@ What may start is read from the rows, never from the message: a crash at any poi
 import hashlib
 import logging
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.request import ExperimentRequest, message_key_of, parse_message
@@ -35,6 +36,8 @@ from proteinx_pipelines.stages.known_names import known_here
 log = logging.getLogger(__name__)
 BATCH = 50
 """Most messages taken in at once."""
+BATCH_BYTES = 8 * 2**20
+"""Size of claimed messages at which no more are claimed before these are decided."""
 KEPT_BYTES = 65_536
 """Length of a refused message that is kept for a person to read."""
 
@@ -57,46 +60,48 @@ class Intake:
         """Record of the messages that have ended this process while being decided."""
         return Suspects(self.settings.paths.looking)
 
+    @cached_property
+    def waiting(self) -> set[str]:
+        """SHA-256 of the messages that stay claimed until this node is mended; `recover` looks at them again."""
+        return set()
+
     def recover(self) -> int:
         """Take in messages left claimed by an earlier process or a broken connection; returns how many.
 
         Includes those that the node of this WORKDIR had claimed under another name, and those handed on to it.
 
-        A message decided already is acknowledged only: it is the same copy, not a new request of the Master.
+        A message decided already is acknowledged only: it is the same copy, not a new request of the Master. Those come
+        first, since results wait for them (`still_claimed`). Has to follow every error, before anything is claimed.
         """
         for source in self.claims.claimed_before(self.state.former_names(self.settings.node_name)):
             while self.queue.dequeue_from(source) is not None:
                 log.warning("Took over a claimed message from %s.", source)
-        left, decided = self.queue.claimed(), self.state.decided_copies()
-        known = bool(decided)
-        for raw in left:
-            key = hashlib.sha256(raw).hexdigest()
-            if decided.get(key):
-                decided[key] -= 1
+        left = self.queue.claimed()
+        copies, decided = _equal_copies(left), self.state.decided_copies()
+        self.waiting.clear()
+        for key in [key for key, equal in copies.items() if decided.get(key, 0) >= len(equal)]:
+            for raw in copies.pop(key):
                 self.queue.ack(raw)
-            else:
-                self._take(raw)
-        if known:
-            self.state.forget_decided()
+        if acknowledged := decided.keys() - copies.keys():
+            self.state.forget_decided({key: decided[key] for key in acknowledged})
+            deliver_results(self.settings, self.state)
+        self._take(dict(sorted(copies.items(), key=lambda found: found[0] not in decided)), decided)
         return len(left) + self._take_handed_on()
 
     def _take_handed_on(self) -> int:
         """Take in messages handed on by other nodes; returns how many. Each is a message that was sent once more."""
         taken = 0
         for source in self.claims.handed_on():
-            while (raw := self.queue.dequeue_from(source)) is not None:
-                self._take(raw)
-                taken += 1
+            while claimed := self._claim(partial(self.queue.dequeue_from, source), BATCH):
+                self._take_claimed(claimed)
+                taken += len(claimed)
         return taken
 
     def take_waiting(self) -> int:
         """Take in waiting messages, up to `BATCH` and while there is room; returns how many."""
-        taken = 0
-        room = self._room()
-        while taken < min(BATCH, room) and (raw := self.queue.dequeue(0)) is not None:
-            self._take(raw)
-            taken += 1
-        return taken
+        claimed = self._claim(partial(self.queue.dequeue, 0), min(BATCH, self._room()))
+        self._take_claimed(claimed)
+        return len(claimed)
 
     def wait(self, seconds: float) -> bool:
         """Wait for one message, or for room; true if a message came."""
@@ -106,33 +111,72 @@ class Intake:
         raw = self.queue.dequeue(seconds)
         if raw is None:
             return False
-        self._take(raw)
+        self._take_claimed([raw])
         return True
+
+    def _claim(self, claim: Callable[[], bytes | None], most: int) -> list[bytes]:
+        """Claim up to `most` messages, fewer if they are large: they are in memory at once."""
+        claimed = list[bytes]()
+        size = 0
+        while len(claimed) < most and size < BATCH_BYTES and (raw := claim()) is not None:
+            claimed.append(raw)
+            size += len(raw)
+        return claimed
+
+    def _take_claimed(self, claimed: Sequence[bytes]) -> None:
+        """Take in what was just claimed. A copy of a message that waits for this node to be mended waits beside it."""
+        copies = _equal_copies(claimed)
+        self._take({key: equal for key, equal in copies.items() if key not in self.waiting}, {})
+
+    def _take(self, copies: Mapping[str, Sequence[bytes]], decided: Mapping[str, int]) -> None:
+        """Decide about claimed messages, acknowledge them, and only then send the answers.
+
+        Redis does not tell two equal copies apart, and a crash leaves the claimed list and the notes of what is
+        decided. So no note of an acknowledged copy may stand beside a claimed copy that is equal and not decided: that
+        one would be acknowledged without an answer. Equal copies are all decided before the first is acknowledged, and
+        the notes are gone before anything else is claimed. One transaction takes away those of up to `BATCH` messages:
+        one for each would cost a quarter of the rate.
+
+        Args:
+            copies: SHA-256 of a message -> its copies, all that are on the claimed list.
+            decided: number of copies of a message that are decided.
+        """
+        found = list(copies.items())
+        for first in range(0, len(found), BATCH):
+            acknowledged = dict[str, int]()
+            for key, equal in found[first : first + BATCH]:
+                if all(self._decide(key, raw) for raw in equal[decided.get(key, 0) :]):
+                    for raw in equal:
+                        self.queue.ack(raw)
+                    acknowledged[key] = len(equal)
+                else:
+                    self.waiting.add(key)
+            if acknowledged:
+                self.state.forget_decided(acknowledged)
+            deliver_results(self.settings, self.state)
 
     def _room(self) -> int:
         open_now = sum(count for state, count in self.state.counts().items() if state not in TERMINAL)
         return self.settings.take_ahead - open_now
 
-    def _take(self, raw: bytes) -> None:
-        """Decide about a message, acknowledge it, and only then send the answers.
+    def _decide(self, key: str, raw: bytes) -> bool:
+        """Decide about one copy of a message; false if it cannot be decided because this node is broken.
 
-        A message that cannot be decided because this node is broken stays claimed and is tried again: the sender gets
-        no answer that the message is bad.
+        It stays claimed then and is tried again: the sender gets no answer that the message is bad.
         """
         try:
-            with self.suspects.looking_at(hashlib.sha256(raw).hexdigest()) as deaths:
+            with self.suspects.looking_at(key) as deaths:
                 if deaths >= MOST_DEATHS:
                     self._refuse(raw, _deadly(raw, deaths))
                 else:
                     self.ingest(raw)
         except PluginError as error:
             log.error("A message waits until the node is mended: %s", error)
-            return
+            return False
         except WrongKeyType as error:
             log.error("A message waits: %s", error)
-            return
-        self.queue.ack(raw)
-        deliver_results(self.settings, self.state)
+            return False
+        return True
 
     def ingest(self, raw: bytes) -> None:
         """Decide about one message and make the decision durable. The same message again changes nothing.
@@ -234,6 +278,14 @@ class Intake:
             kept=raw[:KEPT_BYTES],
             reply_to=error.reply_to,
         )
+
+
+def _equal_copies(claimed: Sequence[bytes]) -> dict[str, list[bytes]]:
+    """SHA-256 of a message's bytes -> its copies, in the order of the first one."""
+    copies = dict[str, list[bytes]]()
+    for raw in claimed:
+        copies.setdefault(hashlib.sha256(raw).hexdigest(), []).append(raw)
+    return copies
 
 
 def _known_names(raw: bytes) -> KnownNames:

@@ -12,6 +12,7 @@ from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.talking.connections import master_line
 from proteinx_pipelines.node.talking.status import publish_state
+from proteinx_pipelines.node.talking.still_claimed import still_claimed
 from proteinx_pipelines.queue.answers import MasterLine
 from proteinx_pipelines.settings import Settings
 
@@ -29,6 +30,7 @@ MARKED_S = REMEMBERED_S + 24 * 3600.0
 def deliver_results(settings: Settings, state: Ledger) -> int:
     """Push what has not been delivered; the number pushed. An unreachable Redis leaves the rest for later.
 
+    So does a message that is decided and not acknowledged: all wait for it, since results stay in order.
     An unusable list (a key of another type) blocks its own results and nothing else.
     """
     pushed = 0
@@ -38,6 +40,8 @@ def deliver_results(settings: Settings, state: Ledger) -> int:
             pushed += _deliver_lost(settings, state)
         after, unusable = 0, set[str | None]()
         while rows := state.undelivered(limit=PAGE, after=after):
+            if still_claimed(settings).keeps_back(state):
+                break
             for row in rows:
                 if row.reply_to not in unusable:
                     pushed += _deliver(settings, state, row, unusable)
