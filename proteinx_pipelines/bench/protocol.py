@@ -125,7 +125,8 @@ def run_protocol(selection: Selection, flags: ExperimentFlags, *, split_file: Pa
 def _predict(variants: VariantTable, embedding: Any, split: Split, flags: ExperimentFlags) -> dict[str, Any]:
     """Train on every fold, and predict its test rows."""
     from proteinx_pipelines.stages.train.export import load_model
-    from proteinx_pipelines.stages.train.prior import DEFAULT, NONE, prior_of, with_prior
+    from proteinx_pipelines.stages.train.prior import DEFAULT, NONE, prior_of
+    from proteinx_pipelines.stages.train.prior_evidence import with_prior
     from proteinx_pipelines.stages.train.train import train_models
 
     named = flags.model.prior if flags.model.prior not in (None, NONE, DEFAULT) else None

@@ -257,7 +257,8 @@ def _rows_matched(n: int, n_variants: int, by: str, info: Mapping[str, Any]) -> 
 
 def _with_prior(context: StageContext, inputs: Inputs) -> Any:
     """The embedding, with the effects that the prior of `model.prior` predicts among its evidence."""
-    from proteinx_pipelines.stages.train.prior import prior_of, with_prior
+    from proteinx_pipelines.stages.train.prior import prior_of
+    from proteinx_pipelines.stages.train.prior_evidence import with_prior
 
     asked = effective(context.flags).model.prior
     named = asked if asked is not None and is_path("model.prior", asked) else None

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from proteinx_pipelines.contract.report import Report
-from proteinx_pipelines.stages.train.prior import Effects, Prior, with_prior
+from proteinx_pipelines.stages.train.prior import Effects, Prior
+from proteinx_pipelines.stages.train.prior_evidence import with_prior
 
 
 class _Known(Prior):

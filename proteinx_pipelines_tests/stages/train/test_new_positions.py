@@ -18,7 +18,8 @@ from proteinx_pipelines.stages.train.new_positions import (
     predicted,
 )
 from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES
-from proteinx_pipelines.stages.train.prior import read_prior, with_prior, write_prior
+from proteinx_pipelines.stages.train.prior import read_prior, write_prior
+from proteinx_pipelines.stages.train.prior_evidence import with_prior
 from proteinx_pipelines.stages.train.prior_learning import Assay, learn
 from proteinx_pipelines.stages.train.substitution_table import SubstitutionTable
 from proteinx_pipelines_tests.evidence.proteins import sequence_of

@@ -18,9 +18,9 @@ from proteinx_pipelines.stages.train.prior import (
     predict,
     prior_of,
     read_prior,
-    with_prior,
     write_prior,
 )
+from proteinx_pipelines.stages.train.prior_evidence import with_prior
 from proteinx_pipelines.stages.train.prior_learning import Assay, assay_of, learn
 from proteinx_pipelines_tests.evidence.proteins import sequence_of
 

@@ -19,7 +19,8 @@ from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence
 from proteinx_pipelines.stages.evaluate.baselines import prior_score
 from proteinx_pipelines.stages.train.evidence_sites import sites_of
 from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES
-from proteinx_pipelines.stages.train.prior import read_prior, with_prior, write_prior
+from proteinx_pipelines.stages.train.prior import read_prior, write_prior
+from proteinx_pipelines.stages.train.prior_evidence import with_prior
 from proteinx_pipelines.stages.train.prior_learning import Assay, learn
 from proteinx_pipelines.stages.train.structure_effects import predicted, site_features
 from proteinx_pipelines_tests.evidence.proteins import sequence_of

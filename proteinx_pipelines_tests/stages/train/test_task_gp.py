@@ -15,7 +15,8 @@ from proteinx_pipelines.stages.train.coregionalisation import Likelihood, Observ
 from proteinx_pipelines.stages.train.export import MODEL_FILES, load_model, save_model
 from proteinx_pipelines.stages.train.further_values import further_values
 from proteinx_pipelines.stages.train.kernels import RbfKernel
-from proteinx_pipelines.stages.train.prior import prior_of, with_prior
+from proteinx_pipelines.stages.train.prior import prior_of
+from proteinx_pipelines.stages.train.prior_evidence import with_prior
 from proteinx_pipelines.stages.train.registry import model_entry
 from proteinx_pipelines.stages.train.shard import ShardInputs, plan_shards
 from proteinx_pipelines.stages.train.shards import run_shard
