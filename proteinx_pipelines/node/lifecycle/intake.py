@@ -134,8 +134,8 @@ class Intake:
         Redis does not tell two equal copies apart, and a crash leaves the claimed list and the notes of what is
         decided. So no note of an acknowledged copy may stand beside a claimed copy that is equal and not decided: that
         one would be acknowledged without an answer. Equal copies are all decided before the first is acknowledged, and
-        the notes are gone before anything else is claimed. One transaction takes away those of up to `BATCH` messages:
-        one for each would cost a quarter of the rate.
+        the notes are gone before anything else is claimed. One transaction takes away those of up to `BATCH` messages,
+        since each has to reach the disk.
 
         Args:
             copies: SHA-256 of a message -> its copies, all that are on the claimed list.
