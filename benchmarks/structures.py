@@ -1,6 +1,7 @@
 """Structures and alignments in ProteinGym's supervised protocol: with them, without, and with useless ones.
 
     python benchmarks/structures.py --data FOLDER --structures FOLDER [--model auto] [--assays NAME ...] [--useless]
+        [--flag model.prior=default ...]
 
 Each assay with a structure or an alignment in the folder (named like the assay or the beginning of its name) is scored
 in all three schemes without and with it. `--useless` adds what must cost nothing: the residues of a structure on the
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--model", default="auto")
     parser.add_argument("--assays", nargs="*")
     parser.add_argument("--useless", action="store_true")
+    parser.add_argument("--flag", action="append", default=[], help="of every run")
     options = parser.parse_args()
     files = assay_files(options.data)
     own = {name: pairs for name, pairs in evidence_pairs(options.structures, files).items()
@@ -45,10 +47,8 @@ def main() -> None:
             if options.useless:
                 tried |= useless(name, pairs, own, Path(folder))
             for what, flags in tried.items():
-                values = [
-                    score_assay(name, files[name], scheme, (f"model.name={options.model}", *flags)).pooled
-                    for scheme in SCHEMES
-                ]
+                asked = (f"model.name={options.model}", *options.flag, *flags)
+                values = [score_assay(name, files[name], scheme, asked).pooled for scheme in SCHEMES]
                 print(
                     f"{name[:28]:28} {what:24} " + " ".join(f"{value:10.4f}" for value in values), flush=True
                 )
