@@ -7,6 +7,8 @@ version before anything else.
 import contextlib
 import gc
 import inspect
+import subprocess
+import sys
 import time
 from itertools import islice
 from types import SimpleNamespace
@@ -21,11 +23,13 @@ from dagster._core.launcher import RunLauncher
 from dagster._core.run_coordinator import DefaultRunCoordinator
 from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._daemon import daemon, sensor
 from dagster_celery.executor import CeleryExecutor
 
+from proteinx_pipelines.defs.private import storage as storage_module
 from proteinx_pipelines.defs.private.execution import NodeExecutor
 from proteinx_pipelines.defs.private.launcher import NodeRunLauncher
 from proteinx_pipelines.defs.private.sensor_daemon import quicken_sensor_daemon
@@ -189,3 +193,49 @@ def test_a_table_is_looked_for_once(tmp_path, monkeypatch) -> None:
     ]  # it may come with an upgrade
     assert looks.count("no_such_table") == 2
     assert looks.count("dynamic_partitions") <= 1
+
+
+DYING = """
+import os, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from proteinx_pipelines.defs.private.storage import NodeEventLogStorage
+
+left = int(sys.argv[2])
+
+@event.listens_for(Engine, "before_cursor_execute")
+def die(_connection, _cursor, statement, *_):
+    global left
+    left -= "CREATE TABLE" in statement or "INSERT INTO alembic_version" in statement
+    if left < 0:
+        os._exit(9)
+
+NodeEventLogStorage(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("n", [1, 6, 9, 10])
+def test_tables_that_a_killed_process_has_begun_are_completed(tmp_path, monkeypatch, n: int) -> None:
+    """A node killed in its first start answered every experiment with "Asset checks require a migration", for good."""
+    monkeypatch.setattr(storage_module, "_CREATION_S", 0.2)
+    dead = subprocess.run([sys.executable, "-c", DYING, str(tmp_path), str(n)], check=False, timeout=120)
+    assert dead.returncode == 9
+    assert (tmp_path / "event_log.db").is_file()
+    whole = SqlEventLogStorageMetadata.tables.keys()
+    stock = ConsolidatedSqliteEventLogStorage(str(tmp_path))
+    # The guard off: the stock storage leaves it as it is.
+    assert all(stock.has_table(name) for name in whole) == (n >= len(whole))
+    storage = NodeEventLogStorage(str(tmp_path))
+    assert all(storage.has_table(name) for name in whole)
+    assert storage._is_whole()
+    assert storage.supports_asset_checks
+
+
+def test_tables_that_another_process_makes_just_now_are_waited_for(tmp_path) -> None:
+    starting = [
+        subprocess.Popen([sys.executable, "-c", DYING, str(tmp_path), "99"], stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=120)[1].decode() for process in starting]
+    assert [process.returncode for process in starting] == [0, 0], said
+    assert NodeEventLogStorage(str(tmp_path)).supports_asset_checks

@@ -8,6 +8,7 @@ never its consistency; facts that must survive are in `state.db`.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,13 +17,17 @@ from typing import Any, ClassVar
 
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 
 _BUSY_S = 30
+_CREATION_S, _LOOK_S = 5.0, 0.1
+"""How long another process is given to finish the tables that it has begun, and the pause between looks, in seconds."""
 
 
 @lru_cache(maxsize=8)
@@ -85,12 +90,45 @@ class NodeScheduleStorage(_ComparedOnce, SqliteScheduleStorage):
 
 
 class NodeEventLogStorage(ConsolidatedSqliteEventLogStorage):
-    """The events of all runs, `event_log.db`: one file per run would take half a second to create."""
+    """The events of all runs, `event_log.db`: one file per run would take half a second to create.
+
+    The stock storage takes a file that is there for a whole one. A node that was killed while it made the tables would
+    then fail every experiment; here they are completed.
+    """
+
+    _complete: ClassVar[set[str]] = set()
+    """Addresses of databases that this process has seen complete."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._watcher: SqlPollingEventWatcher | None = None
         self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
+        if self._conn_string not in self._complete:
+            self._finish_creation()
+            self._complete.add(self._conn_string)
+
+    def _finish_creation(self) -> None:
+        """Make what a process that is gone has not made: tables, and behind them the marks of indexes."""
+        end = time.monotonic() + _CREATION_S
+        while not self._is_whole():
+            if time.monotonic() < end:
+                time.sleep(_LOOK_S)
+                continue
+            try:
+                self._init_db()  # type: ignore[no-untyped-call]  # makes what is missing only
+            except DBAPIError:  # another process makes it now
+                end = time.monotonic() + _CREATION_S
+            else:
+                return
+
+    def _is_whole(self) -> bool:
+        with self._connect() as connection:
+            tables = set(
+                connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars()
+            )
+            if not SqlEventLogStorageMetadata.tables.keys() <= tables:
+                return False
+            return connection.execute(text("SELECT 1 FROM secondary_indexes")).first() is not None
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
