@@ -3,7 +3,7 @@
     python benchmarks/default_prior.py --data FOLDER --structures FOLDER [--out FILE]
 
 Data: ProteinGym's supervised single substitutions (release 1.3, MIT licence), as for `proteinx bench proteingym`.
-Structures: AlphaFold2 models of the whole templates of 60 of the assays (GitHub `ginnm/SingleSiteProteinGYM`, MIT
+Structures: AlphaFold2 models of the whole templates of 59 of the assays (GitHub `ginnm/SingleSiteProteinGYM`, MIT
 licence), each named like the assay or its beginning, as for `bench proteingym --structures`.
 The file holds the weights of ridge regressions and of networks, and the name and the sequence of each protein, which
 the check `related_source` needs; no measurement and no coordinate is in it. The same folders and version give the same
@@ -11,15 +11,13 @@ bytes on the same kind of processor.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from proteinx_pipelines.bench.assays import assay_files, read_assay
-from proteinx_pipelines.bench.evidence_files import sites_of_assays
+from proteinx_pipelines.bench.prior_assays import assays_of_folder
 from proteinx_pipelines.stages.train.prior import write_prior
-from proteinx_pipelines.stages.train.prior_learning import PENALTY, assay_of, learn
+from proteinx_pipelines.stages.train.prior_learning import PENALTY, learn
 
 OUT = Path(__file__).parents[1] / "proteinx_pipelines/stages/train/default_prior.safetensors"
 FACTS = {
@@ -37,14 +35,7 @@ def main() -> None:
     parser.add_argument("--structures", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    assays = []
-    for name, file in assay_files(options.data).items():
-        selection = read_assay(name, file)
-        scores = selection.rows.column("DMS_score").to_numpy(zero_copy_only=False).astype(np.float64)
-        mutants = selection.rows.column("mutant").to_pylist()
-        assays.append(assay_of(name, selection.templates[name], mutants, scores))
-    sites = sites_of_assays(options.structures, {assay.name: assay.template for assay in assays})
-    found = learn([replace(assay, sites=sites.get(assay.name)) for assay in assays], facts=FACTS)
+    found = learn(assays_of_folder(options.data, structures=options.structures), facts=FACTS)
     write_prior(found.prior, options.out)
     values = np.array(list(found.spearman.values()))
     print(f"{len(values)} assays, {len(found.prior.weights) - 1} groups")

@@ -14,7 +14,9 @@ from proteinx_pipelines.evidence.gather import GivenEvidence
 from proteinx_pipelines.evidence.given import ENDINGS, KINDS, read_given
 from proteinx_pipelines.flags.data import NOTHING
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.stages.train.structure_effects_learning import sites_of
+from proteinx_pipelines.stages.train.structure_effects_learning import sites_of_structure
+
+_STRUCTURE = "data.structure="
 
 
 def evidence_pairs(folder: Path, assays: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
@@ -75,9 +77,9 @@ def sites_of_assays(folder: Path, templates: Mapping[str, str]) -> dict[str, np.
     """
     found = {}
     for name, pairs in evidence_pairs(folder, templates).items():
-        for path in (pair.removeprefix("data.structure=") for pair in pairs if "structure=" in pair):
+        for path in (pair.removeprefix(_STRUCTURE) for pair in pairs if pair.startswith(_STRUCTURE)):
             given = GivenEvidence({("structure", None): read_given("structure", Path(path), None)})
-            sites = sites_of(given, name, templates[name])
+            sites = sites_of_structure(given, name, templates[name])
             if sites is not None:
                 found[name] = sites
     return found

@@ -75,12 +75,15 @@ def learn(
     their sources) one of effects by structure. Printed: the Spearman of each source with effects that were learned
     without its family, from its sequence, and by its structure.
     """
+    from proteinx_pipelines.bench.prior_assays import assays_of_folder
     from proteinx_pipelines.stages.train.prior import write_prior
     from proteinx_pipelines.stages.train.prior_learning import learn as learn_prior
 
     if structures is not None and data is None:
         raise click.UsageError("--structures goes with --data; attach structures to sources of the catalog.")
-    assays = _of_folder(data, sources, structures) if data is not None else _of_catalog(database, sources)
+    assays = (
+        assays_of_folder(data, sources, structures) if data is not None else _of_catalog(database, sources)
+    )
     kept = [each for each in assays if each.name not in exclude]
     unknown = sorted({*exclude, *reversed_} - {each.name for each in assays})
     if unknown:
@@ -199,7 +202,7 @@ def _sites_of_source(path: Path, name: str, template: str) -> "np.ndarray | None
     from proteinx_pipelines.catalog.attachments import attached_content, attachments_of
     from proteinx_pipelines.evidence.gather import GivenEvidence
     from proteinx_pipelines.evidence.given import GivenFile
-    from proteinx_pipelines.stages.train.structure_effects_learning import sites_of
+    from proteinx_pipelines.stages.train.structure_effects_learning import sites_of_structure
 
     files = dict[tuple[str, str | None], GivenFile]()
     for one in attachments_of(path, [name]):
@@ -207,23 +210,4 @@ def _sites_of_source(path: Path, name: str, template: str) -> "np.ndarray | None
             files["structure", None] = GivenFile(
                 "structure", one.name, attached_content(path, one), one.chain
             )
-    return sites_of(GivenEvidence(files), name, template)
-
-
-def _of_folder(data: Path, names: Sequence[str], structures: Path | None) -> "list[Assay]":
-    from proteinx_pipelines.bench.assays import assay_files, choose, read_assay
-    from proteinx_pipelines.bench.evidence_files import sites_of_assays
-    from proteinx_pipelines.stages.train.prior_learning import assay_of
-
-    files = assay_files(data)
-    found = []
-    for name, file in (choose(files, names) if names else files).items():
-        selection = read_assay(name, file)
-        scores = selection.rows.column("DMS_score").to_numpy(zero_copy_only=False).astype(np.float64)
-        found.append(
-            assay_of(name, selection.templates[name], selection.rows.column("mutant").to_pylist(), scores)
-        )
-    if structures is None:
-        return found
-    sites = sites_of_assays(structures, {assay.name: assay.template for assay in found})
-    return [replace(assay, sites=sites.get(assay.name)) for assay in found]
+    return sites_of_structure(GivenEvidence(files), name, template)

@@ -26,24 +26,20 @@ def attached(flags: ExperimentFlags, database: Database) -> list[Attachment]:
     return [one for one in found if one.kind in kinds]
 
 
-def attached_digests(flags: ExperimentFlags, database: Database) -> dict[str, str]:
-    """`attached:<kind>:<source>` -> digest of the content and the chain, for the key of the stage that reads them."""
-    return {
-        f"attached:{one.kind}:{one.source}": one.sha256 + (f":{one.chain}" if one.chain else "")
-        for one in attached(flags, database)
-    }
+def evidence_digests(flags: ExperimentFlags, database: Database) -> dict[str, str]:
+    """What enters the key of the stage that reads structures and alignments, beside the files that flags name.
 
-
-def description_versions(flags: ExperimentFlags, database: Database) -> dict[str, str]:
-    """`described:structure` -> version of what is kept of a structure, where one is given.
-
-    Results of an earlier version are made again; those without a structure stay.
+    `attached:<kind>:<source>` -> digest of the content and the chain. `described:structure` -> version of what is kept
+    of a structure, where one is given: results of an earlier one are made again, those without a structure stay.
     """
-    named = _named(flags)["structure"]
-    is_attached = any(one.kind == "structure" for one in attached(flags, database))
-    if named == NOTHING or (named is None and not is_attached):
-        return {}
-    return {"described:structure": DESCRIPTION_VERSION}
+    found = attached(flags, database)
+    digests = {
+        f"attached:{one.kind}:{one.source}": one.sha256 + (f":{one.chain}" if one.chain else "")
+        for one in found
+    }
+    if flags.data.structure not in (None, NOTHING) or any(one.kind == "structure" for one in found):
+        digests["described:structure"] = DESCRIPTION_VERSION
+    return digests
 
 
 def given_evidence(flags: ExperimentFlags, resolve: Resolve, database: Database) -> GivenEvidence:

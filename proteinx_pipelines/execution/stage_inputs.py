@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from proteinx_pipelines.execution.evidence_inputs import attached_digests, description_versions
+from proteinx_pipelines.execution.evidence_inputs import evidence_digests
 from proteinx_pipelines.execution.excluded_sources import excluded_digests
 from proteinx_pipelines.execution.outside_inputs import outside_inputs
 from proteinx_pipelines.execution.paths import allowed_path, fetched_path, may_change
@@ -95,6 +95,5 @@ class StageInputs:
     def _outside(self, stage: str) -> dict[str, str]:
         found = outside_inputs(stage, self.flags, self.allowed_path, self.settings.paths.store_dir)
         if STAGES[stage].reads_attachments:
-            found |= attached_digests(self.flags, self.database)
-            found |= description_versions(self.flags, self.database)
+            found |= evidence_digests(self.flags, self.database)
         return found | excluded_digests(stage, self.flags, self.database)

@@ -7,10 +7,12 @@ version before anything else.
 import contextlib
 import gc
 import inspect
+import sqlite3
 import subprocess
 import sys
 import time
 from itertools import islice
+from pathlib import Path
 from types import SimpleNamespace
 
 import dagster as dg
@@ -23,13 +25,11 @@ from dagster._core.launcher import RunLauncher
 from dagster._core.run_coordinator import DefaultRunCoordinator
 from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
-from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._daemon import daemon, sensor
 from dagster_celery.executor import CeleryExecutor
 
-from proteinx_pipelines.defs.private import storage as storage_module
 from proteinx_pipelines.defs.private.execution import NodeExecutor
 from proteinx_pipelines.defs.private.launcher import NodeRunLauncher
 from proteinx_pipelines.defs.private.sensor_daemon import quicken_sensor_daemon
@@ -195,47 +195,64 @@ def test_a_table_is_looked_for_once(tmp_path, monkeypatch) -> None:
     assert looks.count("dynamic_partitions") <= 1
 
 
-DYING = """
+STORAGES = {
+    "runs": (NodeRunStorage, SqliteRunStorage),
+    "schedules": (NodeScheduleStorage, SqliteScheduleStorage),
+    "event_log": (NodeEventLogStorage, ConsolidatedSqliteEventLogStorage),
+}
+CREATING = """
 import os, sys
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from proteinx_pipelines.defs.private.storage import NodeEventLogStorage
+from proteinx_pipelines_tests.defs.test_private import STORAGES
 
-left = int(sys.argv[2])
+folder, name, left, which = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 
 @event.listens_for(Engine, "before_cursor_execute")
 def die(_connection, _cursor, statement, *_):
     global left
-    left -= "CREATE TABLE" in statement or "INSERT INTO alembic_version" in statement
+    left -= statement.lstrip().startswith(("CREATE", "INSERT"))
     if left < 0:
         os._exit(9)
 
-NodeEventLogStorage(sys.argv[1])
+STORAGES[name][which].from_config_value(None, {"base_dir": folder})
 """
+OURS, STOCK = 0, 1
 
 
-@pytest.mark.parametrize("n", [1, 6, 9, 10])
-def test_tables_that_a_killed_process_has_begun_are_completed(tmp_path, monkeypatch, n: int) -> None:
-    """A node killed in its first start answered every experiment with "Asset checks require a migration", for good."""
-    monkeypatch.setattr(storage_module, "_CREATION_S", 0.2)
-    dead = subprocess.run([sys.executable, "-c", DYING, str(tmp_path), str(n)], check=False, timeout=120)
-    assert dead.returncode == 9
-    assert (tmp_path / "event_log.db").is_file()
-    whole = SqlEventLogStorageMetadata.tables.keys()
-    stock = ConsolidatedSqliteEventLogStorage(str(tmp_path))
-    # The guard off: the stock storage leaves it as it is.
-    assert all(stock.has_table(name) for name in whole) == (n >= len(whole))
-    storage = NodeEventLogStorage(str(tmp_path))
-    assert all(storage.has_table(name) for name in whole)
-    assert storage._is_whole()
-    assert storage.supports_asset_checks
+def creating(folder: Path, name: str, dies_at: int = 999, which: int = OURS) -> "subprocess.Popen[bytes]":
+    """A process that opens a storage, and dies before a statement that writes."""
+    words = [str(folder), name, str(dies_at), str(which)]
+    return subprocess.Popen([sys.executable, "-c", CREATING, *words])
 
 
-def test_tables_that_another_process_makes_just_now_are_waited_for(tmp_path) -> None:
-    starting = [
-        subprocess.Popen([sys.executable, "-c", DYING, str(tmp_path), "99"], stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=120)[1].decode() for process in starting]
-    assert [process.returncode for process in starting] == [0, 0], said
-    assert NodeEventLogStorage(str(tmp_path)).supports_asset_checks
+def opened_schema(folder: Path, name: str, which: int = OURS) -> list[str]:
+    """Names of tables and indexes of a storage that is opened here."""
+    assert STORAGES[name][which].from_config_value(None, {"base_dir": str(folder)})
+    with contextlib.closing(sqlite3.connect(folder / f"{name}.db")) as connection:
+        return sorted(row[0] for row in connection.execute("SELECT name FROM sqlite_master"))
+
+
+@pytest.mark.parametrize("name", STORAGES)
+def test_a_database_is_whole_although_the_process_that_made_it_was_killed(tmp_path, name: str) -> None:
+    """A node killed in its first start answered every experiment with "Asset checks require a migration", for good.
+
+    Or there were tables without their indexes, which nothing told.
+    """
+    whole, halves = opened_schema(tmp_path / "whole", name), 0
+    for which, points in ((OURS, (1, 7)), (STOCK, (4, 7))):
+        for dies_at in points:
+            folder = tmp_path / f"{which}-{dies_at}"
+            assert creating(folder, name, dies_at, which).wait(120) == 9
+            found = opened_schema(folder, name, which)
+            assert which == STOCK or found == whole
+            halves += found != whole
+    assert halves, "the stock storage is whole, too: ours can go"
+
+
+@pytest.mark.parametrize("name", STORAGES)
+def test_several_processes_that_start_at_once_have_one_database(tmp_path, name: str) -> None:
+    starting = [creating(tmp_path / "one", name) for _ in range(3)]
+    assert [process.wait(120) for process in starting] == [0, 0, 0]
+    assert opened_schema(tmp_path / "one", name) == opened_schema(tmp_path / "whole", name)
+    assert [path.name for path in (tmp_path / "one").iterdir() if path.is_dir()] == []

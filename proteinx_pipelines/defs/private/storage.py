@@ -8,26 +8,22 @@ never its consistency; facts that must survive are in `state.db`.
 """
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
-from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event
 
 _BUSY_S = 30
-_CREATION_S, _LOOK_S = 5.0, 0.1
-"""How long another process is given to finish the tables that it has begun, and the pause between looks, in seconds."""
 
 
 @lru_cache(maxsize=8)
@@ -47,10 +43,33 @@ def _transaction(url: str) -> Iterator[Connection]:
         yield connection
 
 
+def _create_whole(path: Path, create: Callable[[str], object]) -> None:
+    """Create a database beside its place, and put it there when it is whole, unless there is one then.
+
+    The stock storages make table after table in place, and take a file that is there for a whole one: a node killed
+    meanwhile failed every experiment from then on.
+
+    Args:
+        path: where it belongs.
+        create: makes a database of the same name in a folder, and leaves no connection open.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+        create(folder)
+        whole = Path(folder) / path.name
+        try:
+            os.link(whole, path)
+        except FileExistsError:
+            return  # another process was first, and its database may be in use
+        except OSError:  # a file system without links: here the last of several would be the one
+            whole.rename(path)
+
+
 class _ComparedOnce:
     """A storage of one file that this process has created, or compared with the migrations, at most once."""
 
     _file: ClassVar[str]
+    _stock: ClassVar[Any]
     _compared: ClassVar[set[Path]] = set()
 
     @classmethod
@@ -58,7 +77,10 @@ class _ComparedOnce:
         """Open the database below `base_dir`; create it where there is none."""
         stock: Any = cls
         path = Path(config_value["base_dir"]) / f"{cls._file}.db"
-        if path not in cls._compared or not path.is_file():
+        if not path.is_file():
+            _create_whole(path, cls._stock.from_local)
+            cls._compared.add(path)
+        if path not in cls._compared:
             opened = stock.from_local(inst_data=inst_data, **config_value)
             cls._compared.add(path)
             return opened
@@ -69,6 +91,7 @@ class NodeRunStorage(_ComparedOnce, SqliteRunStorage):
     """The runs, `runs.db`."""
 
     _file = "runs"
+    _stock = SqliteRunStorage
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -81,6 +104,7 @@ class NodeScheduleStorage(_ComparedOnce, SqliteScheduleStorage):
     """The state of the sensor and its ticks, `schedules.db`."""
 
     _file = "schedules"
+    _stock = SqliteScheduleStorage
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -90,45 +114,16 @@ class NodeScheduleStorage(_ComparedOnce, SqliteScheduleStorage):
 
 
 class NodeEventLogStorage(ConsolidatedSqliteEventLogStorage):
-    """The events of all runs, `event_log.db`: one file per run would take half a second to create.
-
-    The stock storage takes a file that is there for a whole one. A node that was killed while it made the tables would
-    then fail every experiment; here they are completed.
-    """
-
-    _complete: ClassVar[set[str]] = set()
-    """Addresses of databases that this process has seen complete."""
+    """The events of all runs, `event_log.db`: one file per run would take half a second to create."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._watcher: SqlPollingEventWatcher | None = None
         self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
-        if self._conn_string not in self._complete:
-            self._finish_creation()
-            self._complete.add(self._conn_string)
 
-    def _finish_creation(self) -> None:
-        """Make what a process that is gone has not made: tables, and behind them the marks of indexes."""
-        end = time.monotonic() + _CREATION_S
-        while not self._is_whole():
-            if time.monotonic() < end:
-                time.sleep(_LOOK_S)
-                continue
-            try:
-                self._init_db()  # type: ignore[no-untyped-call]  # makes what is missing only
-            except DBAPIError:  # another process makes it now
-                end = time.monotonic() + _CREATION_S
-            else:
-                return
-
-    def _is_whole(self) -> bool:
-        with self._connect() as connection:
-            tables = set(
-                connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars()
-            )
-            if not SqlEventLogStorageMetadata.tables.keys() <= tables:
-                return False
-            return connection.execute(text("SELECT 1 FROM secondary_indexes")).first() is not None
+    def _init_db(self) -> None:
+        """Create the database; the stock storage asks for it where there is no file."""
+        _create_whole(Path(self._base_dir) / "event_log.db", ConsolidatedSqliteEventLogStorage)
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:

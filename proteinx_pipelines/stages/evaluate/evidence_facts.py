@@ -61,7 +61,10 @@ def evidence_in_words(data: Mapping[str, Any], folds: Sequence[Mapping[str, Any]
     """Sentence about the files used; empty if there are none."""
     given = data.get("evidence", {})
     if PRIOR in data:
-        by = " from the sequence and the structure" if data[PRIOR].get("by_structure") else ""
+        is_read = data[PRIOR].get("by_structure") and any(
+            "structure" in fold.get("evidence", ()) for fold in folds
+        )
+        by = " from the sequence and the structure" if is_read else ""
         prior = (
             f"Effects of substitutions predicted by a prior{by}, learned from {data[PRIOR]['members']} assays of other "
             "proteins without the template's relatives, entered the model."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proteinx_pipelines.stages.train.new_positions import Measured
-from proteinx_pipelines.stages.train.site_network_learning import train_network
+from proteinx_pipelines.stages.train.site_network_learning import train_without_each
 from proteinx_pipelines.stages.train.site_profiles import Expected, SiteProfiles
 from proteinx_pipelines.stages.train.targets import fit_scaling
 
@@ -28,8 +28,6 @@ MOST_OF_FEW = 100
 """Rows that are described by such a share."""
 DROPOUT = 0.1
 """Chosen on 25 assays of families that were left out."""
-_EQUAL_ROWS = 500
-"""Rows of an assay below which its rows do not count more."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +72,12 @@ def learn_known_positions(
     """
     described = {assay.name: _describe(assay, tokens(assay.template), seed) for assay in assays}
     by_assay = {assay.name: effects(assay) for assay in assays}
-    networks = []
-    for left_out in range(-1, 1 + max(group.values())):
-        kept = [assay.name for assay in assays if group[assay.name] != left_out]
-        of_set = exchange[1 + left_out]
-        features = np.concatenate(
-            [described[name].features(by_assay[name][1 + left_out], of_set) for name in kept]
-        )
-        target = np.concatenate([described[name].target for name in kept])
-        sizes = [len(described[name].target) for name in kept]
-        weight = np.concatenate([np.full(size, 1.0 / max(size, _EQUAL_ROWS)) for size in sizes])
-        network = train_network(features, target, weight / weight.mean(), seed, dropout=DROPOUT)
-        networks.append(network.line())
-    return np.asarray(networks, np.float16)
+
+    def features(name: str, left_out: int) -> np.ndarray:
+        return described[name].features(by_assay[name][1 + left_out], exchange[1 + left_out])
+
+    targets = {name: rows.target for name, rows in described.items()}
+    return train_without_each(targets, group, features, seed, dropout=DROPOUT)
 
 
 def _describe(assay: "Assay", template: np.ndarray, seed: int) -> _Described:

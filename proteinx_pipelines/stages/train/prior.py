@@ -27,7 +27,12 @@ from proteinx_pipelines.stages.train.known_positions import n_weights as n_known
 from proteinx_pipelines.stages.train.new_positions import VERSION as NEW_POSITIONS_VERSION
 from proteinx_pipelines.stages.train.new_positions import n_features as n_new_positions_features
 from proteinx_pipelines.stages.train.prior_default import FILE, default_bytes
-from proteinx_pipelines.stages.train.prior_features import FEATURES_VERSION, n_features, prior_features
+from proteinx_pipelines.stages.train.prior_features import (
+    FEATURES_VERSION,
+    changes_of,
+    n_features,
+    prior_features,
+)
 from proteinx_pipelines.stages.train.site_profiles import VERSION as KNOWN_POSITIONS_VERSION
 
 DEFAULT, NONE = "default", "none"
@@ -149,16 +154,15 @@ def predict_each(weights: np.ndarray, template: str) -> np.ndarray:
 
 def _raw(weights: np.ndarray, template: str) -> tuple[np.ndarray, np.ndarray]:
     """Weights times features of every substitution, float64 [k, L, 20], and bool [L, 20], which of them are changes."""
-    tokens = np.array([AMINO_ACIDS.find(letter) for letter in template], np.int64)
-    known, safe = tokens >= 0, np.maximum(tokens, 0)
+    tokens, real = changes_of(template)
     length, n = len(template), len(AMINO_ACIDS)
     found = np.empty((len(weights), length * n))
     for start in range(0, length, _SITES_AT_ONCE):
         sites = np.arange(start, min(length, start + _SITES_AT_ONCE))
         position, new = np.repeat(sites, n), np.tile(np.arange(n), len(sites))
-        features = prior_features(safe, position, new)
+        features = prior_features(tokens, position, new)
         found[:, start * n : (start + len(sites)) * n] = weights @ features.T
-    return found.reshape(len(weights), length, n), known[:, None] & (np.arange(n) != safe[:, None])
+    return found.reshape(len(weights), length, n), real
 
 
 def write_prior(prior: Prior, file: Path) -> None:

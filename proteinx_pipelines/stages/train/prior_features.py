@@ -51,6 +51,16 @@ def prior_features(template: np.ndarray, position: np.ndarray, new: np.ndarray) 
     )  # fmt: skip
 
 
+def changes_of(template: str) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens of a template, int64 [L], and bool [L, 20], which substitutions are changes.
+
+    A letter outside the twenty counts as alanine for its neighbours; nothing at its place is a change.
+    """
+    tokens = np.array([AMINO_ACIDS.find(letter) for letter in template], np.int64)
+    safe = np.maximum(tokens, 0)
+    return safe, (tokens >= 0)[:, None] & (np.arange(_N) != safe[:, None])
+
+
 def exchange_features(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """float64 [M, 31]: properties of both residues, their differences and sizes, BLOSUM62."""
     values = properties()

@@ -24,7 +24,7 @@ from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.train.known_positions_learning import learn_known_positions
 from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES, learn_new_positions
 from proteinx_pipelines.stages.train.prior import MODES, Member, Prior, predict, predict_each
-from proteinx_pipelines.stages.train.prior_features import prior_features
+from proteinx_pipelines.stages.train.prior_features import changes_of, prior_features
 from proteinx_pipelines.stages.train.structure_effects import predicted
 from proteinx_pipelines.stages.train.structure_effects_learning import learn_structure_effects
 
@@ -346,4 +346,4 @@ def _judge_by_structure(assay: Assay, prior: Prior, row: int) -> float:
 
 
 def _tokens(template: str) -> np.ndarray:
-    return np.maximum(np.array([AMINO_ACIDS.find(letter) for letter in template], np.int64), 0)
+    return changes_of(template)[0]

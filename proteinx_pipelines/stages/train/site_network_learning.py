@@ -1,5 +1,6 @@
 """Training of the networks of `site_network`, which are part of a prior's file."""
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,37 @@ EPOCHS, BATCH = 8, 512
 RATE, DECAY = 2e-3, 2e-2
 """Largest learning rate of one cycle, and weight decay; chosen on 25 assays of families that were left out."""
 _LEAST_SPREAD = 1e-3
+_EQUAL_ROWS = 500
+"""Rows of an assay below which its rows do not count more."""
+
+
+def train_without_each(
+    targets: Mapping[str, np.ndarray],
+    group: Mapping[str, int],
+    features: Callable[[str, int], np.ndarray],
+    seed: int,
+    *,
+    dropout: float,
+) -> np.ndarray:
+    """Networks of all assays, then without group 0, 1, ..., float16 [1 + G, weights]. Assays count alike.
+
+    Args:
+        targets: assay -> float [n], to learn from.
+        group: assay -> group of families, from 0, of these and other assays.
+        features: of an assay, for the set without a group (-1 for all): float32 [n, c].
+        seed: of the first weights and the order of rows.
+        dropout: as for `train_network`.
+    """
+    networks = []
+    for left_out in range(-1, 1 + max(group.values())):
+        kept = [name for name in targets if group[name] != left_out]
+        weight = np.concatenate(
+            [np.full(size, 1.0 / max(size, _EQUAL_ROWS)) for size in (len(targets[name]) for name in kept)]
+        )
+        rows = np.concatenate([features(name, left_out) for name in kept])
+        target = np.concatenate([targets[name] for name in kept]).astype(np.float32)
+        networks.append(train_network(rows, target, weight / weight.mean(), seed, dropout=dropout).line())
+    return np.asarray(networks, np.float16)
 
 
 def train_network(

@@ -10,7 +10,7 @@ import numpy as np
 from proteinx_pipelines.evidence.structure_sites import COLUMNS, PACKING
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.train import site_network
-from proteinx_pipelines.stages.train.prior_features import exchange_features
+from proteinx_pipelines.stages.train.prior_features import changes_of, exchange_features
 from proteinx_pipelines.stages.train.site_network import SiteNetwork
 
 VERSION = "1"
@@ -91,12 +91,10 @@ def predicted(line: np.ndarray, effects: np.ndarray, template: str, sites: np.nd
         template: sequence.
         sites: float64 [L, 18], `site_features`.
     """
-    tokens = np.array([AMINO_ACIDS.find(letter) for letter in template], np.int64)
-    safe, length = np.maximum(tokens, 0), len(template)
+    (tokens, real), length = changes_of(template), len(template)
     position, new = np.repeat(np.arange(length), _N), np.tile(np.arange(_N), length)
-    features = described(np.nan_to_num(effects), safe, sites, position, new)
+    features = described(np.nan_to_num(effects), tokens, sites, position, new)
     values = SiteNetwork.of_line(line, n_features()).values(features).reshape(length, _N).astype(np.float64)
-    real = (tokens >= 0)[:, None] & (np.arange(_N) != safe[:, None])
     if real.any():
         values = (values - values[real].mean()) / max(float(values[real].std()), 1e-9)
-    return np.where((tokens >= 0)[:, None], values, np.nan).astype(np.float32)
+    return np.where(real.any(axis=1, keepdims=True), values, np.nan).astype(np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 
 from proteinx_pipelines.evidence.gather import GivenEvidence, gather
 from proteinx_pipelines.evidence.values import has
-from proteinx_pipelines.stages.train.site_network_learning import train_network
+from proteinx_pipelines.stages.train.site_network_learning import train_without_each
 from proteinx_pipelines.stages.train.structure_effects import described, site_features
 
 if TYPE_CHECKING:
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 
 DROPOUT = 0.3
 """Chosen, as the columns were, on families left out; 0.2 and 0.4 are as good."""
-_EQUAL_ROWS = 500
-"""Rows of an assay below which its rows do not count more."""
 
 Drawn = Callable[["Assay"], tuple[np.ndarray, np.ndarray]]
 
 
-def sites_of(given: GivenEvidence, name: str, template: str) -> np.ndarray | None:
+def sites_of_structure(given: GivenEvidence, name: str, template: str) -> np.ndarray | None:
     """Sites of one source's structure, float64 [L, c]; None if it has none that fits its template.
 
     Raises:
@@ -56,22 +54,15 @@ def learn_structure_effects(
         tokens: template -> int64 [L].
         seed: of the first weights and the order of rows.
     """
+    by_name = {assay.name: assay for assay in assays}
     expected = {assay.name: effects(assay) for assay in assays}
     chosen = {assay.name: drawn(assay) for assay in assays}
 
-    def features(assay: "Assay", left_out: int) -> np.ndarray:
-        rows = chosen[assay.name][0]
+    def features(name: str, left_out: int) -> np.ndarray:
+        assay, (rows, _) = by_name[name], chosen[name]
         assert assay.sites is not None
-        values, template = expected[assay.name][1 + left_out], tokens(assay.template)
+        values, template = expected[name][1 + left_out], tokens(assay.template)
         return described(values, template, assay.sites, assay.position[rows], assay.new[rows])
 
-    networks = []
-    for left_out in range(-1, 1 + max(group.values())):
-        kept = [assay for assay in assays if group[assay.name] != left_out]
-        target = np.concatenate([chosen[assay.name][1] for assay in kept]).astype(np.float32)
-        sizes = [len(chosen[assay.name][1]) for assay in kept]
-        weight = np.concatenate([np.full(size, 1.0 / max(size, _EQUAL_ROWS)) for size in sizes])
-        described_rows = np.concatenate([features(assay, left_out) for assay in kept])
-        network = train_network(described_rows, target, weight / weight.mean(), seed, dropout=DROPOUT)
-        networks.append(network.line())
-    return np.asarray(networks, np.float16)
+    targets = {name: target for name, (_, target) in chosen.items()}
+    return train_without_each(targets, group, features, seed, dropout=DROPOUT)

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from proteinx_pipelines.contract.report import Report
+from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_in_words
 from proteinx_pipelines.stages.train.prior import Effects, Prior
 from proteinx_pipelines.stages.train.prior_evidence import with_prior
 
@@ -32,3 +34,14 @@ def test_a_prior_is_a_baseline_and_the_relatives_left_out_are_named(make_experim
     assert "exchange" in fold["weights"]
     assert "predicted by a prior" in found.report["methods"]
     assert "Zero-shot effects of a prior" in page(found)
+
+
+@pytest.mark.parametrize(
+    ("by_structure", "used", "is_said"),
+    [(True, ["structure", "prior"], True), (True, ["prior"], False), (False, ["structure", "prior"], False)],
+)
+def test_the_methods_name_the_structure_where_a_fold_used_the_effects_by_it(by_structure, used, is_said):
+    data = {"prior": {"members": 7, "by_structure": by_structure}}
+    found = evidence_in_words(data, [{"evidence": ["prior"]}, {"evidence": used}])
+    assert ("from the sequence and the structure" in found) is is_said
+    assert "learned from 7 assays" in found
