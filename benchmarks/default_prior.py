@@ -1,13 +1,13 @@
 """Make the prior that the package ships, and say how well it predicts proteins it has not seen.
 
-    python benchmarks/default_prior.py --data FOLDER --structures FOLDER [--out FILE]
+    OMP_NUM_THREADS=1 python benchmarks/default_prior.py --data FOLDER --structures FOLDER [--out FILE]
 
 Data: ProteinGym's supervised single substitutions (release 1.3, MIT licence), as for `proteinx bench proteingym`.
 Structures: AlphaFold2 models of the whole templates of 59 of the assays (GitHub `ginnm/SingleSiteProteinGYM`, MIT
 licence), each named like the assay or its beginning, as for `bench proteingym --structures`.
 The file holds the weights of ridge regressions and of networks, and the name and the sequence of each protein, which
 the check `related_source` needs; no measurement and no coordinate is in it. The same folders and version give the same
-bytes on the same kind of processor.
+bytes on the same kind of processor, with one thread.
 """
 
 import argparse

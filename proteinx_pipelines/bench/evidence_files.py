@@ -7,13 +7,12 @@ assay `P53_HUMAN_...`. Of several, the longest name counts.
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from proteinx_pipelines.errors import MissingFile
 from proteinx_pipelines.evidence.gather import GivenEvidence
 from proteinx_pipelines.evidence.given import ENDINGS, KINDS, read_given
 from proteinx_pipelines.flags.data import NOTHING
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.stages.train.structure_effects import ProteinSites
 from proteinx_pipelines.stages.train.structure_effects_learning import sites_of_structure
 
 _STRUCTURE = "data.structure="
@@ -65,8 +64,8 @@ def evidence_of_flags(flags: ExperimentFlags) -> GivenEvidence:
     )
 
 
-def sites_of_assays(folder: Path, templates: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Assay -> sites of its protein's structure, float64 [L, c], as a prior is learned from; only assays with one.
+def sites_of_assays(folder: Path, templates: Mapping[str, str]) -> dict[str, ProteinSites]:
+    """Assay -> sites of its protein's structure, as a prior is learned from; only assays with one.
 
     Args:
         folder: structures, as for `evidence_pairs`; alignments in it are not read.

@@ -16,6 +16,7 @@ from proteinx_pipelines.settings import load_settings
 if TYPE_CHECKING:
     from proteinx_pipelines.stages.train.prior import Prior
     from proteinx_pipelines.stages.train.prior_learning import Assay, Learned
+    from proteinx_pipelines.stages.train.structure_effects import ProteinSites
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -113,6 +114,7 @@ def show(file: Path | None, template: str | None, *, as_json: bool) -> None:
         return
     models = [
         ("new positions", found.new_positions),
+        ("new positions in a structure", found.new_positions_by_structure),
         ("known positions", found.known_positions),
         ("effects by structure", found.structure_effects),
     ]
@@ -130,9 +132,7 @@ def _document(found: "Prior", related: Sequence[str] | None) -> dict[str, Any]:
     document: dict[str, Any] = {
         "sha256": found.sha256,
         "groups": len(found.weights) - 1,
-        "new_positions": found.new_positions is not None,
-        "known_positions": found.known_positions is not None,
-        "structure_effects": found.structure_effects is not None,
+        **{name: each is not None for name, each in found.models.items()},
         "members": [
             {"name": each.name, "residues": len(each.sequence), "group": each.group} for each in found.members
         ],
@@ -197,7 +197,7 @@ def _of_catalog(database: Path | None, sources: Sequence[str]) -> "list[Assay]":
     return list(each())
 
 
-def _sites_of_source(path: Path, name: str, template: str) -> "np.ndarray | None":
+def _sites_of_source(path: Path, name: str, template: str) -> "ProteinSites | None":
     """Sites of the structure that is attached to a source; None without one."""
     from proteinx_pipelines.catalog.attachments import attached_content, attachments_of
     from proteinx_pipelines.evidence.gather import GivenEvidence

@@ -90,13 +90,12 @@ def model_in_words(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -
     named = MODELS.get(flags.model.name, f"the model '{flags.model.name}' of a plugin")
     if any("gp_share" in fold for fold in folds):
         named = "the mean of a Gaussian process and gradient-boosted trees, weights chosen in each fold,"
-    if flags.model.name == "auto" and any("new_positions" in fold["parts"] for fold in folds):
-        both = any("gp_with_prior" in fold["parts"] for fold in folds)
-        processes = "Gaussian processes, with and without a prior," if both else "a Gaussian process"
-        named = f"the mean of {processes} and a linear model learned across assays,"
-    if flags.model.name == "auto" and any("known_positions" in fold["parts"] for fold in folds):
-        trees = ", gradient-boosted trees" if any("boosting" in fold["parts"] for fold in folds) else ""
-        named = f"the mean of a Gaussian process{trees} and a network learned across assays,"
+    if flags.model.name == "auto" and any(
+        {"new_positions", "known_positions"} & {*fold["parts"]} for fold in folds
+    ):
+        named = f"the mean of {_beside_network(folds)} and a network learned across assays,"
+        if any("table_share" in fold for fold in folds):
+            named += " weights chosen in each fold,"
     alone = sum(fold["parts"] == ["gp"] for fold in folds) if flags.model.name == "auto" else 0
     if alone:  # `auto` omits the trees for rows that do not suit them
         named = (
@@ -105,6 +104,14 @@ def model_in_words(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -
             else f"{named}, in {alone} of {len(folds)} folds the process alone,"
         )
     return f"{named.removesuffix(',')} ({inside}){',' * named.endswith(',')}" if inside else named
+
+
+def _beside_network(folds: Sequence[Mapping[str, Any]]) -> str:
+    """The parts of `auto` beside what was learned across assays."""
+    parts = {part for fold in folds for part in fold["parts"]}
+    if "gp_with_prior" in parts:
+        return "Gaussian processes, with and without a prior,"
+    return "a Gaussian process, gradient-boosted trees" if "boosting" in parts else "a Gaussian process"
 
 
 def _details(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> str:

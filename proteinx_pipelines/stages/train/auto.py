@@ -8,8 +8,9 @@ chosen by looking at scores.
 With a structure or an alignment (`Embedding.evidence`), `informed` chooses what is used, and the shares of both parts
 are chosen on training rows left out as the split leaves out its test rows. With a prior, half is a model learned across
 assays: where test positions were measured in training, a network (`known_positions`) beside a process that knows the
-prior (a third each with trees, where there is a structure or an alignment); at new positions, a linear model
-(`new_positions`) beside the mean of a process with the prior (up to `informed.MOST_INFORMED` rows) and one without it.
+prior (a third each with trees, where there is a structure or an alignment); at new positions, another network
+(`new_positions`) beside the mean of a process with the prior (up to `informed.MOST_INFORMED` rows) and one without it;
+with a structure or an alignment beside process and trees, its share chosen on the rows left out, too.
 A prior that has no such model is known to the process and to trees at known positions, to trees alone at new ones.
 Models that err in different ways are better together.
 """
@@ -43,6 +44,8 @@ FEWEST_POSITIONS = 5
 """Training positions below which nothing can be learned of what makes one sensitive: the process keeps the prior."""
 SHARE_BESIDE_TABLE = 0.5
 """Share of the processes beside predictions learned across assays."""
+_SHARES = {"share": GP_SHARE, "share_of_first": 0.5}
+"""Weights in settings, and those that are not written."""
 SHARE_WITH_TREES = 2 / 3
 """Share of process and trees that know a structure or an alignment, of which a network knows nothing: a third each."""
 
@@ -56,15 +59,18 @@ class AutoPredictor:
     share: float = GP_SHARE
     """Weight of the process; that of the other part is the rest."""
     second: GpPredictor | TreesPredictor | None = None
-    """A process that knows the prior, or trees: the mean of both takes the place of the process beside a table."""
+    """A process that knows the prior, or trees: both together take the place of the process beside a table."""
     table: str = NEW
     """Name of `other` where it is a table."""
+    share_of_first: float = 0.5
+    """Weight of the process beside the second part."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
         values = self.process.mean(embedding, rows)
         if self.second is not None:
-            values = (values + self.second.mean(embedding, rows)) / 2
+            first = self.share_of_first
+            values = first * values + (1 - first) * self.second.mean(embedding, rows)
         if self.other is None:
             return values
         return np.asarray(self.share * values + (1 - self.share) * self.other.mean(embedding, rows))
@@ -106,7 +112,13 @@ class AutoPredictor:
     def settings(self) -> dict[str, Any]:
         """Settings of the parts."""
         share = {} if self.share == GP_SHARE else {"share": self.share}
-        return {TREES: None, **{name: part.settings() for name, part in self._parts.items()}, **share}
+        first = {} if self.share_of_first == 0.5 else {"share_of_first": self.share_of_first}
+        return {
+            TREES: None,
+            **{name: part.settings() for name, part in self._parts.items()},
+            **share,
+            **first,
+        }
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Tensors of the parts, prefixed with their names."""
@@ -202,8 +214,17 @@ def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, An
         predictor = AutoPredictor(process, network, share, trees, KNOWN)
     elif not (only_prior and informed.promise.by_position):
         trees = _trees_that_know(task, kinds)
-        share = GP_SHARE if only_prior else informed.share_beside(left_out_trees_of(task, informed))
+        left_out = None if only_prior else left_out_trees_of(task, informed)
+        share = GP_SHARE if left_out is None else informed.share_beside(left_out)
         predictor, told = AutoPredictor(process, trees, share), {"gp_share": round(share, 3)}
+        if left_out is not None and (table := _at_new_positions(task, informed)) is not None:
+            both = share * informed.choice.predictions + (1 - share) * left_out
+            beside = informed.share_beside(left_out_table_of(task, informed), both)
+            predictor = AutoPredictor(process, table, beside, trees, share_of_first=share)
+            told["table_share"] = round(1 - beside, 3)
+    elif (table := _at_new_positions(task, informed)) is not None:
+        # A structure or an alignment that does not help: as without it.
+        predictor = AutoPredictor(gp.fit_gp(task, kernel=None), table, SHARE_BESIDE_TABLE, process)
     info = {
         "kernel": rows.name,
         "noise": process.parameters.noise,
@@ -213,6 +234,34 @@ def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, An
         **facts,
     }
     return Fit(predictor, info)
+
+
+def _at_new_positions(task: FitTask, informed: Informed) -> SubstitutionTable | None:
+    """Predictions learned across assays for new positions, where the process uses a prior that has them."""
+    kinds, positions = (
+        informed.choice.kinds,
+        informed.promise.positions(informed.choice.rows.take(informed.few)),
+    )
+    if (
+        "prior" not in kinds
+        or not informed.promise.by_position
+        or len(np.unique(positions)) < FEWEST_POSITIONS
+    ):
+        return None
+    return new_positions.fit_table(task, by_structure="structure" in kinds)
+
+
+def left_out_table_of(task: FitTask, informed: Informed) -> np.ndarray:
+    """Predictions of the judged rows by what was learned across assays, as `left_out_trees_of`, float64 [f]."""
+    few = informed.training[informed.few]
+    groups = informed.promise.groups(informed.choice.rows.take(informed.few))
+    found = np.full(len(few), informed.predictor.offset)
+    for group in np.unique(groups):
+        own = replace(task, fold=replace(task.fold, train=few[groups != group]))
+        table = new_positions.fit_table(own, by_structure="structure" in informed.choice.kinds)
+        if table is not None:  # none if nothing but the template itself is left
+            found[groups == group] = table.mean(task.embedding, few[groups == group])
+    return np.asarray((found - informed.predictor.offset) / informed.predictor.scale)
 
 
 def _trees_that_know(task: FitTask, kinds: Sequence[str]) -> TreesPredictor:
@@ -239,7 +288,8 @@ def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> A
         if name in settings:
             table = substitution_table.restore(settings[name], _of(name, tensors))
             second = restore_process(settings[SECOND], _of(SECOND, tensors)) if SECOND in settings else trees
-            return AutoPredictor(process, table, float(settings["share"]), second, name)
+            share, first = (float(settings.get(key, usual)) for key, usual in _SHARES.items())
+            return AutoPredictor(process, table, share, second, name, first)
     return AutoPredictor(process, trees, float(settings.get("share", GP_SHARE)))
 
 

@@ -74,12 +74,16 @@ class Informed:
     errors: dict[str, float]
     """Kinds, joined by `+`, or `none` -> mean squared error of left-out rows."""
 
-    def share_beside(self, others: np.ndarray) -> float:
+    def share_beside(self, others: np.ndarray, own: np.ndarray | None = None) -> float:
         """Share of the process in a mixture with another model, from both models' left-out predictions (float64 [f]).
 
         The share of least squared error, drawn towards `USUAL_SHARE` as by `PRIOR_ROWS` rows.
+
+        Args:
+            others: of the other model.
+            own: of what has the share; of the process by itself if None.
         """
-        apart = self.choice.predictions - others
+        apart = (self.choice.predictions if own is None else own) - others
         prior = PRIOR_ROWS * float(np.mean(apart**2))
         top = float(apart @ (self.unit - others)) + prior * USUAL_SHARE
         bottom = float(apart @ apart) + prior

@@ -12,7 +12,8 @@ import numpy as np
 from proteinx_pipelines.evidence.values import PRIOR_KNOWN_POSITIONS
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.train import site_network
-from proteinx_pipelines.stages.train.new_positions import AGAINST, Measured, correlation
+from proteinx_pipelines.stages.train.measured import Measured, correlation
+from proteinx_pipelines.stages.train.new_positions import AGAINST
 from proteinx_pipelines.stages.train.site_network import SiteNetwork
 from proteinx_pipelines.stages.train.site_profiles import N_EXPECTED, Expected, SiteProfiles
 from proteinx_pipelines.stages.train.substitution_table import SubstitutionTable, single_mutants

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from proteinx_pipelines.stages.train.new_positions import Measured
+from proteinx_pipelines.stages.train.measured import Measured
 from proteinx_pipelines.stages.train.site_network_learning import train_without_each
 from proteinx_pipelines.stages.train.site_profiles import Expected, SiteProfiles
 from proteinx_pipelines.stages.train.targets import fit_scaling

@@ -4,8 +4,8 @@ A prior is a linear model of substitutions (`prior_features`), learned from rank
 (`prior_learning`, `proteinx prior learn`): mean weights, and the directions in which the weights of single assays
 differ most. Its file has a set of all families of proteins, and one without each group of families: a protein related
 to a family is predicted by weights that have never seen it (the check `related_source`). Where relatives are in several
-groups, there is no prior for it, which is said. The file also has the models that were learned across assays: of new
-positions, of known ones, and of effects by structure.
+groups, there is no prior for it, which is said. The file also has the networks that were learned across assays: of new
+positions (by sequence, and with a structure), of known ones, and of effects by structure.
 """
 
 import hashlib
@@ -22,10 +22,8 @@ from proteinx_pipelines.errors import CorruptArtifact, MissingFile
 from proteinx_pipelines.evidence.relatives import relatives
 from proteinx_pipelines.experiment_dir.arrays import read_arrays
 from proteinx_pipelines.records import AMINO_ACIDS
-from proteinx_pipelines.stages.train import structure_effects
+from proteinx_pipelines.stages.train import new_positions, structure_effects
 from proteinx_pipelines.stages.train.known_positions import n_weights as n_known_positions_weights
-from proteinx_pipelines.stages.train.new_positions import VERSION as NEW_POSITIONS_VERSION
-from proteinx_pipelines.stages.train.new_positions import n_features as n_new_positions_features
 from proteinx_pipelines.stages.train.prior_default import FILE, default_bytes
 from proteinx_pipelines.stages.train.prior_features import (
     FEATURES_VERSION,
@@ -43,6 +41,15 @@ _FORMAT = "proteinx-prior-1"
 _SITES_AT_ONCE = 200
 RELATED = "related_source"
 """Name of the check."""
+
+
+MODELS = {
+    "new_positions": (new_positions.n_weights(by_structure=False), new_positions.VERSION),
+    "new_positions_by_structure": (new_positions.n_weights(by_structure=True), new_positions.VERSION),
+    "known_positions": (n_known_positions_weights(), KNOWN_POSITIONS_VERSION),
+    "structure_effects": (structure_effects.n_weights(), structure_effects.VERSION),
+}
+"""Networks learned across assays that a file may have: numbers of one, and version."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,9 @@ class Prior:
     """float32 [1 + G, 20, 20], for the same sets: covariance of what the weights leave of two residues at one site."""
     members: tuple[Member, ...]
     new_positions: np.ndarray | None = None
-    """float32 [1 + G, c], for the same sets: weights of `new_positions`; None with few families, in older files."""
+    """float16 [1 + G, w], for the same sets: networks of `new_positions`; None with few families, in older files."""
+    new_positions_by_structure: np.ndarray | None = None
+    """float16 [1 + G, w], for the same sets: those that read the structure; None with few structures, or older."""
     known_positions: np.ndarray | None = None
     """float16 [1 + G, w], for the same sets: networks of `known_positions`; None with few families, in older files."""
     structure_effects: np.ndarray | None = None
@@ -91,13 +100,13 @@ class Prior:
             return Effects(unknown[0], unknown[1:], self.exchange[0] * np.nan, names, is_used=False)
         row = 1 + groups[0] if groups else 0
         found = predict(self.weights[row], template)
-        new = None if self.new_positions is None else self.new_positions[row]
-        at_known = None if self.known_positions is None else self.known_positions[row]
-        by_structure = None if self.structure_effects is None else self.structure_effects[row]
-        return Effects(
-            found[0], found[1:], self.exchange[row], names, is_used=True,
-            new_positions=new, known_positions=at_known, structure_effects=by_structure,
-        )  # fmt: skip
+        models = {name: None if each is None else each[row] for name, each in self.models.items()}
+        return Effects(found[0], found[1:], self.exchange[row], names, is_used=True, **models)
+
+    @property
+    def models(self) -> dict[str, np.ndarray | None]:
+        """Networks learned across assays, by name."""
+        return {name: getattr(self, name) for name in MODELS}
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,9 @@ class Effects:
     is_used: bool
     """False if relatives are in several groups: no weights are without all of them."""
     new_positions: np.ndarray | None = None
-    """float32 [c], weights of `new_positions`; None if there are none."""
+    """float16 [w], network of `new_positions`; None if there is none."""
+    new_positions_by_structure: np.ndarray | None = None
+    """float16 [w], the one that reads the structure; None if there is none."""
     known_positions: np.ndarray | None = None
     """float16 [w], network of `known_positions`; None if there is none."""
     structure_effects: np.ndarray | None = None
@@ -175,19 +186,13 @@ def write_prior(prior: Prior, file: Path) -> None:
         "format": _FORMAT,
         "members": [[each.name, each.sequence, each.group] for each in prior.members],
         "features": FEATURES_VERSION,
-        "new_positions": None if prior.new_positions is None else NEW_POSITIONS_VERSION,
-        "known_positions": None if prior.known_positions is None else KNOWN_POSITIONS_VERSION,
-        "structure_effects": None if prior.structure_effects is None else structure_effects.VERSION,
+        **{name: MODELS[name][1] for name, each in prior.models.items() if each is not None},
         "facts": dict(prior.facts or {}),
     }
     metadata = {"document": json.dumps(document, sort_keys=True)}  # one entry: several come in any order
     tensors = {"weights": prior.weights, "exchange": prior.exchange}
-    if prior.new_positions is not None:
-        tensors["new_positions"] = prior.new_positions
     arrays = {name: np.ascontiguousarray(each, np.float32) for name, each in tensors.items()}
-    for name, networks in (
-        ("known_positions", prior.known_positions), ("structure_effects", prior.structure_effects)
-    ):  # fmt: skip
+    for name, networks in prior.models.items():
         if networks is not None:
             arrays[name] = np.ascontiguousarray(networks, np.float16)
     write_bytes(file, save(arrays, metadata))
@@ -240,11 +245,7 @@ def _parsed(content: bytes, name: str) -> Prior:
             raise ValueError(f"exchange has shape {exchange.shape}")
         models = {
             name: _model(name, tensors, facts, (len(weights), width), version)
-            for name, width, version in (
-                ("new_positions", n_new_positions_features(), NEW_POSITIONS_VERSION),
-                ("known_positions", n_known_positions_weights(), KNOWN_POSITIONS_VERSION),
-                ("structure_effects", structure_effects.n_weights(), structure_effects.VERSION),
-            )
+            for name, (width, version) in MODELS.items()
         }
         if any(not 0 <= each.group < len(weights) - 1 for each in members):
             raise ValueError("a member is in a group without weights")

@@ -11,14 +11,19 @@ from proteinx_pipelines.evidence.values import (
     PRIOR_KNOWN_POSITIONS,
     PRIOR_MODES,
     PRIOR_NEW_POSITIONS,
+    PRIOR_NEW_POSITIONS_STRUCTURE,
     PRIOR_STRUCTURE,
-    has,
 )
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence
-from proteinx_pipelines.stages.train import structure_effects
-from proteinx_pipelines.stages.train.known_positions import n_weights as n_known_positions_weights
-from proteinx_pipelines.stages.train.new_positions import n_features as n_new_positions_features
-from proteinx_pipelines.stages.train.prior import MODES, RELATED, Effects, Prior
+from proteinx_pipelines.stages.train.prior import MODELS, MODES, RELATED, Effects, Prior
+from proteinx_pipelines.stages.train.structure_effects import predicted, protein_sites
+
+_READ = {
+    PRIOR_NEW_POSITIONS: "new_positions",
+    PRIOR_NEW_POSITIONS_STRUCTURE: "new_positions_by_structure",
+    PRIOR_KNOWN_POSITIONS: "known_positions",
+}
+"""Array of the evidence -> network of a prior."""
 
 
 def with_prior(embedding: Embedding, prior: Prior | None, templates: Mapping[str, str]) -> Embedding:
@@ -56,8 +61,7 @@ def with_prior(embedding: Embedding, prior: Prior | None, templates: Mapping[str
     of_all = [effects[name] for name in sources]
     arrays = {
         **before.arrays, PRIOR: values, PRIOR_MODES: modes, PRIOR_EXCHANGE: exchange,
-        PRIOR_NEW_POSITIONS: _models([each.new_positions for each in of_all], n_new_positions_features()),
-        PRIOR_KNOWN_POSITIONS: _models([each.known_positions for each in of_all], n_known_positions_weights()),
+        **{array: _models([getattr(each, name) for each in of_all], MODELS[name][0]) for array, name in _READ.items()},
     }  # fmt: skip
     by_structure = _by_structure(before, effects, templates, values)
     if by_structure is not None:
@@ -74,20 +78,13 @@ def _by_structure(
 
     None if no template has a structure that the prior can read.
     """
-    if not (has(evidence, "structure") and has(evidence, "packing")):
-        return None
     found, is_any = values.copy(), False
     for number, (name, of_source) in enumerate(effects.items()):
-        length = len(templates[name])
-        structure, packing = (evidence.arrays[array][number, :length] for array in ("structure", "packing"))
-        if of_source.structure_effects is None or not np.isfinite(structure).any():
+        length, line = len(templates[name]), of_source.structure_effects
+        sites = protein_sites(evidence, number, length)
+        if line is None or sites is None:
             continue
-        found[number, :length] = structure_effects.predicted(
-            of_source.structure_effects,
-            of_source.values,
-            templates[name],
-            structure_effects.site_features(structure, packing),
-        )
+        found[number, :length] = predicted(line, of_source.values, templates[name], sites.features)
         is_any = True
     return found if is_any else None
 

@@ -9,7 +9,7 @@ predictions, are the modes: a stability screen and a growth assay differ along f
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import NormalDist
 from typing import Any
@@ -25,7 +25,7 @@ from proteinx_pipelines.stages.train.known_positions_learning import learn_known
 from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES, learn_new_positions
 from proteinx_pipelines.stages.train.prior import MODES, Member, Prior, predict, predict_each
 from proteinx_pipelines.stages.train.prior_features import changes_of, prior_features
-from proteinx_pipelines.stages.train.structure_effects import predicted
+from proteinx_pipelines.stages.train.structure_effects import ProteinSites, predicted
 from proteinx_pipelines.stages.train.structure_effects_learning import learn_structure_effects
 
 MOST_ROWS = 1200
@@ -52,8 +52,8 @@ class Assay:
     """int64 [n], tokens."""
     score: np.ndarray
     """float64 [n]."""
-    sites: np.ndarray | None = None
-    """float64 [L, c], `structure_effects.site_features` of the protein's structure; None without one."""
+    sites: ProteinSites | None = None
+    """In the protein's structure; None without one."""
 
 
 @dataclass(frozen=True)
@@ -143,35 +143,30 @@ def learn(
         gram = all_gram if left_out < 0 else all_gram - grams[left_out]
         weights.append(np.vstack([mean, _modes(own[kept, left_out + 1] - mean, gram)]))
     exchange = _exchanges(usable, number, np.array(means))
-    new_positions = known_positions = structure_effects = None
+    networks: dict[str, Any] = {}
     if len(set(family.values())) >= FEWEST_FAMILIES:
         without = _without_each(grams, totals)
 
         def effects(assay: Assay) -> np.ndarray:
             return predict_each(without(group[assay.name]), assay.template)
 
-        new_positions = learn_new_positions(usable, group, effects, _tokens, seed)
-        known_positions = learn_known_positions(usable, group, effects, exchange, _tokens, seed)
+        networks["new_positions"] = learn_new_positions(usable, group, effects, _tokens, seed)
+        networks["known_positions"] = learn_known_positions(usable, group, effects, exchange, _tokens, seed)
         with_sites = [assay for assay in usable if assay.sites is not None]
         if _are_enough(with_sites, family, group):
-            structure_effects = learn_structure_effects(
+            networks["new_positions_by_structure"] = learn_new_positions(
+                with_sites, group, effects, _tokens, seed, by_structure=True
+            )
+            networks["structure_effects"] = learn_structure_effects(
                 with_sites, group, effects, lambda assay: _rows_drawn(assay, seed), _tokens, seed
             )
     members = tuple(Member(assay.name, assay.template, group[assay.name]) for assay in usable)
-    prior = Prior(
-        np.asarray(weights, np.float32),
-        exchange,
-        members,
-        new_positions,
-        known_positions,
-        structure_effects,
-        facts=facts,
-    )
+    prior = replace(Prior(np.asarray(weights, np.float32), exchange, members, facts=facts), **networks)
     judged = {assay.name: _judge(assay, prior.weights[1 + group[assay.name]]) for assay in usable}
     by_structure = {
         assay.name: _judge_by_structure(assay, prior, 1 + group[assay.name])
         for assay in usable
-        if assay.sites is not None and structure_effects is not None
+        if assay.sites is not None and prior.structure_effects is not None
     }
     return Learned(prior, judged, skipped, by_structure)
 
@@ -341,7 +336,7 @@ def _judge_by_structure(assay: Assay, prior: Prior, row: int) -> float:
     assert prior.structure_effects is not None
     assert assay.sites is not None
     by_sequence = predict(prior.weights[row], assay.template)[0]
-    effects = predicted(prior.structure_effects[row], by_sequence, assay.template, assay.sites)
+    effects = predicted(prior.structure_effects[row], by_sequence, assay.template, assay.sites.features)
     return compute("spearman", assay.score, effects[assay.position, assay.new].astype(np.float64))
 
 

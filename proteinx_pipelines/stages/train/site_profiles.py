@@ -14,7 +14,7 @@ import numpy as np
 from proteinx_pipelines.blosum62 import blosum62
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.train.amino_acids import KIND, OF_KIND, properties, squared_distances
-from proteinx_pipelines.stages.train.new_positions import Measured, correlation
+from proteinx_pipelines.stages.train.measured import Measured, correlation
 
 VERSION = "1"
 """Part of a prior's file; raise it when the features or the form of the network change."""

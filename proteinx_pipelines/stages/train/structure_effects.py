@@ -5,10 +5,13 @@ no measurement of the protein. Its weights are part of a prior's file (`structur
 the structure, the effects take the place of those from the sequence alone (`evidence_sites.sites_of`).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from proteinx_pipelines.evidence.structure_sites import COLUMNS, PACKING
-from proteinx_pipelines.records import AMINO_ACIDS
+from proteinx_pipelines.evidence.values import has
+from proteinx_pipelines.records import AMINO_ACIDS, Evidence
 from proteinx_pipelines.stages.train import site_network
 from proteinx_pipelines.stages.train.prior_features import changes_of, exchange_features
 from proteinx_pipelines.stages.train.site_network import SiteNetwork
@@ -23,6 +26,38 @@ _ABSOLUTE = ("exposed", "neighbours_10")
 """Columns that are given in their own unit as well: a small protein has no core."""
 _MOST = 3.0
 """Largest size of a standardised column."""
+N_COMPARED = len(COLUMNS) + len(PACKING) - len(_UNUSED)
+"""Columns of `site_features` by which sites are compared, the first ones."""
+N_SITE_FEATURES = N_COMPARED + len(_ABSOLUTE) + 1
+"""Columns of `site_features`."""
+
+
+@dataclass(frozen=True)
+class ProteinSites:
+    """The sites of one protein in its structure."""
+
+    features: np.ndarray
+    """float64 [L, `N_SITE_FEATURES`], `site_features`."""
+    coordinates: np.ndarray
+    """float64 [L, 3]: C-alpha atoms, angstrom; NaN where unknown."""
+
+
+def protein_sites(evidence: Evidence, source: int, length: int) -> ProteinSites | None:
+    """Sites of one source's structure among an embedding's evidence; None if there is none that can be read.
+
+    Args:
+        evidence: of an embedding; one of an earlier version has no `packing`.
+        source: number of the source.
+        length: of its template.
+    """
+    if not (has(evidence, "structure") and has(evidence, "packing")):
+        return None
+    structure, packing, place = (
+        evidence.arrays[name][source, :length] for name in ("structure", "packing", "coordinates")
+    )
+    if not np.isfinite(structure).any():
+        return None
+    return ProteinSites(site_features(structure, packing), place.astype(np.float64))
 
 
 def site_features(structure: np.ndarray, packing: np.ndarray) -> np.ndarray:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proteinx_pipelines.evidence.gather import GivenEvidence, gather
-from proteinx_pipelines.evidence.values import has
 from proteinx_pipelines.stages.train.site_network_learning import train_without_each
-from proteinx_pipelines.stages.train.structure_effects import described, site_features
+from proteinx_pipelines.stages.train.structure_effects import ProteinSites, described, protein_sites
 
 if TYPE_CHECKING:
     from proteinx_pipelines.stages.train.prior_learning import Assay
@@ -23,16 +22,14 @@ DROPOUT = 0.3
 Drawn = Callable[["Assay"], tuple[np.ndarray, np.ndarray]]
 
 
-def sites_of_structure(given: GivenEvidence, name: str, template: str) -> np.ndarray | None:
-    """Sites of one source's structure, float64 [L, c]; None if it has none that fits its template.
+def sites_of_structure(given: GivenEvidence, name: str, template: str) -> ProteinSites | None:
+    """Sites of one source's structure; None if it has none that fits its template.
 
     Raises:
         BadEvidence: the file cannot be read.
     """
     evidence = gather(given, {name: template})
-    if evidence is None or not has(evidence, "structure"):
-        return None
-    return site_features(evidence.arrays["structure"][0], evidence.arrays["packing"][0])
+    return None if evidence is None else protein_sites(evidence, 0, len(template))
 
 
 def learn_structure_effects(
@@ -62,7 +59,7 @@ def learn_structure_effects(
         assay, (rows, _) = by_name[name], chosen[name]
         assert assay.sites is not None
         values, template = expected[name][1 + left_out], tokens(assay.template)
-        return described(values, template, assay.sites, assay.position[rows], assay.new[rows])
+        return described(values, template, assay.sites.features, assay.position[rows], assay.new[rows])
 
     targets = {name: target for name, (_, target) in chosen.items()}
     return train_without_each(targets, group, features, seed, dropout=DROPOUT)

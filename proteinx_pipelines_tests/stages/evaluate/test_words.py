@@ -211,9 +211,9 @@ def test_the_methods_paragraph_says_where_auto_was_the_process_alone():
     [
         (
             ["gp", "gp_with_prior", "new_positions"],
-            "Gaussian processes, with and without a prior, and a linear model",
+            "Gaussian processes, with and without a prior, and a network",
         ),
-        (["gp", "new_positions"], "mean of a Gaussian process and a linear model"),
+        (["gp", "new_positions"], "mean of a Gaussian process and a network"),
         (["gp", "known_positions"], "mean of a Gaussian process and a network"),
         (["gp", "boosting", "known_positions"], "a Gaussian process, gradient-boosted trees and a network"),
     ],

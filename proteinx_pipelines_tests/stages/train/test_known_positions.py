@@ -11,7 +11,7 @@ from proteinx_pipelines.evidence.values import PRIOR_KNOWN_POSITIONS
 from proteinx_pipelines.stages.train import site_network_learning
 from proteinx_pipelines.stages.train.amino_acids import properties
 from proteinx_pipelines.stages.train.known_positions import n_features, n_weights, predicted
-from proteinx_pipelines.stages.train.new_positions import Measured
+from proteinx_pipelines.stages.train.measured import Measured
 from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES
 from proteinx_pipelines.stages.train.prior import read_prior, write_prior
 from proteinx_pipelines.stages.train.prior_learning import Assay, learn

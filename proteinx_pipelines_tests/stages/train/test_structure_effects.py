@@ -22,7 +22,7 @@ from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILI
 from proteinx_pipelines.stages.train.prior import read_prior, write_prior
 from proteinx_pipelines.stages.train.prior_evidence import with_prior
 from proteinx_pipelines.stages.train.prior_learning import Assay, learn
-from proteinx_pipelines.stages.train.structure_effects import predicted, site_features
+from proteinx_pipelines.stages.train.structure_effects import ProteinSites, predicted, site_features
 from proteinx_pipelines_tests.evidence.proteins import sequence_of
 from proteinx_pipelines_tests.stages.train.test_evidence import (
     TEMPLATE,
@@ -52,7 +52,8 @@ def assay(seed: int) -> Assay:
     kept = np.sort(random.choice(kept, N_ROWS, replace=False))
     structure, packing = columns_of(seed)
     score = -packing[position[kept], NUMBER] + 0.3 * random.normal(size=N_ROWS)
-    sites = site_features(structure, packing)
+    place = np.random.default_rng([seed, 2]).normal(size=(LENGTH, 3)) * 10.0
+    sites = ProteinSites(site_features(structure, packing), place)
     return Assay(f"p{seed}", template, position[kept], new[kept], score, sites)
 
 
@@ -86,7 +87,7 @@ def test_sites_are_in_units_of_their_protein_and_unknown_ones_are_nothing():
 def test_a_stranger_is_predicted_by_its_structure(learned):
     stranger = assay(77)
     effects = learned.prior.effects(stranger.template)
-    found = predicted(effects.structure_effects, effects.values, stranger.template, stranger.sites)
+    found = predicted(effects.structure_effects, effects.values, stranger.template, stranger.sites.features)
     here = stranger.position, stranger.new
     assert spearmanr(found[here], stranger.score)[0] > 0.8
     assert abs(spearmanr(effects.values[here], stranger.score)[0]) < 0.3  # the sequence says nothing of it
@@ -94,7 +95,7 @@ def test_a_stranger_is_predicted_by_its_structure(learned):
     np.testing.assert_allclose((found[real].mean(), found[real].std()), (0.0, 1.0), atol=1e-3)
     with_x = "X" + stranger.template[1:]
     values = learned.prior.effects(with_x).values
-    found = predicted(effects.structure_effects, values, with_x, stranger.sites)
+    found = predicted(effects.structure_effects, values, with_x, stranger.sites.features)
     assert np.isnan(found[0]).all()
     assert np.isfinite(found[1:]).all()
 
@@ -199,11 +200,12 @@ def test_structures_attached_to_sources_are_learned_from(tmp_path, monkeypatch):
     one, two = _of_catalog(None, [])
     assert two.sites is None
     assert one.sites is not None
-    assert one.sites.shape[0] == len(TEMPLATE)
-    assert one.sites[:, -1].all()
+    assert one.sites.features.shape[0] == len(TEMPLATE)
+    assert one.sites.features[:, -1].all()
+    assert np.isfinite(one.sites.coordinates).all()
     refused = CliRunner().invoke(main, ["prior", "learn", "--out", "x", "--structures", "."])
     assert refused.exit_code == 2
     assert "--structures goes with --data" in refused.output
     same = sites_of_assays(tmp_path, {"one_2024": TEMPLATE, "two": two.template})
     assert list(same) == ["one_2024"]
-    np.testing.assert_allclose(same["one_2024"], one.sites)
+    np.testing.assert_allclose(same["one_2024"].features, one.sites.features)
