@@ -15,8 +15,6 @@ from proteinx_pipelines.stages.train.amino_acids import KIND, KINDS
 from proteinx_pipelines.stages.train.prior_features import exchange_features
 from proteinx_pipelines.stages.train.sites import TURN, window_features
 
-N_CONSTANT = 50
-"""Features that measurements do not give, the last ones: exchange, surroundings, the constant."""
 _N = len(AMINO_ACIDS)
 _REACH, _NEAR = 8, 4
 """Neighbours on each side whose means are features, and those whose kinds of residue are."""
@@ -44,7 +42,7 @@ class Measured:
     def features(self, position: np.ndarray, new: np.ndarray) -> np.ndarray:
         """float64 [m, c]: features of m substitutions as if their positions were not measured.
 
-        Those of measurements, which are linear in the targets, then `N_CONSTANT` that are the same for any targets.
+        Those of measurements, then exchange and surroundings, which are the same for any targets.
         """
         old, of_new = self.template[position], KIND[new]
         sites, kinds = self._sites, self._kinds
@@ -68,7 +66,6 @@ class Measured:
                 self._windows[position],
                 exchange_features(old, new),
                 self._surroundings[position],
-                np.ones((len(position), 1)),
             ],
             axis=1,
         )

@@ -42,7 +42,7 @@ def described(
     measured: Measured, position: np.ndarray, new: np.ndarray, near: NearSites | None
 ) -> np.ndarray:
     """float64 [m, c]: what measurements and, if there is one, a structure tell of m substitutions."""
-    own = measured.features(position, new)[:, :-1]
+    own = measured.features(position, new)
     return own if near is None else np.concatenate([own, near.features(position, new)], axis=1)
 
 

@@ -58,7 +58,7 @@ def learn_new_positions(
     """Networks of all assays, then without group 0, 1, ..., float16 [1 + G, `n_weights`].
 
     Args:
-        assays: to learn from; those of few positions say nothing.
+        assays: to learn from, each of `FEWEST_POSITIONS` at least.
         group: assay -> group of families, from 0, of these and other assays.
         effects: assay -> float64 [1 + G, L, 20], effects learned without the assay's group, and without group 0, 1, ...
             besides.
@@ -66,7 +66,7 @@ def learn_new_positions(
         seed: of the draw of rows, the first weights and the order of rows.
         by_structure: read the structures, which all assays have.
     """
-    by_name = {assay.name: assay for assay in assays if len(np.unique(assay.position)) >= FEWEST_POSITIONS}
+    by_name = {assay.name: assay for assay in assays}
     folds = {
         name: list(_left_out(assay, tokens(assay.template), seed, by_structure=by_structure))
         for name, assay in by_name.items()

@@ -22,7 +22,11 @@ from proteinx_pipelines.metrics import average_ranks, compute
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.train.known_positions_learning import learn_known_positions
-from proteinx_pipelines.stages.train.new_positions_learning import FEWEST_FAMILIES, learn_new_positions
+from proteinx_pipelines.stages.train.new_positions_learning import (
+    FEWEST_FAMILIES,
+    FEWEST_POSITIONS,
+    learn_new_positions,
+)
 from proteinx_pipelines.stages.train.prior import MODES, Member, Prior, predict, predict_each
 from proteinx_pipelines.stages.train.prior_features import changes_of, prior_features
 from proteinx_pipelines.stages.train.structure_effects import ProteinSites, predicted
@@ -150,25 +154,28 @@ def learn(
         def effects(assay: Assay) -> np.ndarray:
             return predict_each(without(group[assay.name]), assay.template)
 
-        networks["new_positions"] = learn_new_positions(usable, group, effects, _tokens, seed)
         networks["known_positions"] = learn_known_positions(usable, group, effects, exchange, _tokens, seed)
+        of_many_positions = [assay for assay in usable if len(np.unique(assay.position)) >= FEWEST_POSITIONS]
+        for name, by_structure in (("new_positions", False), ("new_positions_by_structure", True)):
+            chosen = [assay for assay in of_many_positions if assay.sites is not None or not by_structure]
+            if _are_enough(chosen, family, group):
+                networks[name] = learn_new_positions(
+                    chosen, group, effects, _tokens, seed, by_structure=by_structure
+                )
         with_sites = [assay for assay in usable if assay.sites is not None]
         if _are_enough(with_sites, family, group):
-            networks["new_positions_by_structure"] = learn_new_positions(
-                with_sites, group, effects, _tokens, seed, by_structure=True
-            )
             networks["structure_effects"] = learn_structure_effects(
                 with_sites, group, effects, lambda assay: _rows_drawn(assay, seed), _tokens, seed
             )
     members = tuple(Member(assay.name, assay.template, group[assay.name]) for assay in usable)
     prior = replace(Prior(np.asarray(weights, np.float32), exchange, members, facts=facts), **networks)
     judged = {assay.name: _judge(assay, prior.weights[1 + group[assay.name]]) for assay in usable}
-    by_structure = {
+    judged_by_structure = {
         assay.name: _judge_by_structure(assay, prior, 1 + group[assay.name])
         for assay in usable
         if assay.sites is not None and prior.structure_effects is not None
     }
-    return Learned(prior, judged, skipped, by_structure)
+    return Learned(prior, judged, skipped, judged_by_structure)
 
 
 def _are_enough(assays: Sequence[Assay], family: Mapping[str, int], group: Mapping[str, int]) -> bool:

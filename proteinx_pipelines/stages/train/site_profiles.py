@@ -49,7 +49,7 @@ class SiteProfiles:
         profile, known = self.values[position], self.known[position]
         rows = np.arange(len(position))
         columns = [
-            self.measured.features(position, new)[:, :-1],
+            self.measured.features(position, new),
             profile,
             known,
             self._of_site[position],

@@ -191,7 +191,7 @@ def evidence_with(network: np.ndarray):
 def site_mean() -> int:
     """Column of the mean of a site: behind the surroundings, the profile and what of it is known, and the count."""
     measured = Measured(np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1, np.int64), np.zeros(1))
-    surroundings = measured.features(np.zeros(1, np.int64), np.zeros(1, np.int64)).shape[1] - 1
+    surroundings = measured.features(np.zeros(1, np.int64), np.zeros(1, np.int64)).shape[1]
     return N_EXPECTED + surroundings + 2 * 20 + 1
 
 

@@ -99,6 +99,18 @@ def test_few_families_teach_nothing_of_new_positions():
     assert learn(ASSAYS[: FEWEST_FAMILIES - 1]).prior.new_positions is None
 
 
+def test_assays_of_few_positions_teach_nothing_of_new_ones():
+    """Ten libraries of four sites stopped `prior learn`: no row was left to learn from."""
+    few = [
+        replace(each, position=each.position[kept], new=each.new[kept], score=each.score[kept])
+        for each in (assay(seed, n_kept=1140) for seed in range(10, 10 + FEWEST_FAMILIES))
+        for kept in [each.position < 4]
+    ]
+    found = learn(few).prior
+    assert found.new_positions is None
+    assert found.known_positions is not None
+
+
 def test_the_networks_are_read_back_to_the_bit_and_a_file_may_be_without_them(learned, tmp_path):
     write_prior(learned.prior, tmp_path / "p")
     found = read_prior(tmp_path / "p").new_positions
