@@ -111,14 +111,10 @@ class AutoPredictor:
 
     def settings(self) -> dict[str, Any]:
         """Settings of the parts."""
-        share = {} if self.share == GP_SHARE else {"share": self.share}
-        first = {} if self.share_of_first == 0.5 else {"share_of_first": self.share_of_first}
-        return {
-            TREES: None,
-            **{name: part.settings() for name, part in self._parts.items()},
-            **share,
-            **first,
+        shares = {
+            name: getattr(self, name) for name, usual in _SHARES.items() if getattr(self, name) != usual
         }
+        return {TREES: None, **{name: part.settings() for name, part in self._parts.items()}, **shares}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Tensors of the parts, prefixed with their names."""
@@ -199,7 +195,7 @@ def _at_known_positions(task: FitTask) -> SubstitutionTable | None:
 def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, Any]) -> Fit:
     """Combine the process with what was learned across assays, or with trees that see the same evidence.
 
-    The share of the trees is chosen on rows left out.
+    At new positions with both; the shares of the trees and of what was learned are chosen on rows left out.
     """
     process, rows = informed.predictor, informed.choice.rows
     kinds = informed.choice.kinds
@@ -223,7 +219,7 @@ def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, An
             predictor = AutoPredictor(process, table, beside, trees, share_of_first=share)
             told["table_share"] = round(1 - beside, 3)
     elif (table := _at_new_positions(task, informed)) is not None:
-        # A structure or an alignment that does not help: as without it.
+        # A structure or an alignment that does not help: the parts are those without it.
         predictor = AutoPredictor(gp.fit_gp(task, kernel=None), table, SHARE_BESIDE_TABLE, process)
     info = {
         "kernel": rows.name,
@@ -238,15 +234,10 @@ def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, An
 
 def _at_new_positions(task: FitTask, informed: Informed) -> SubstitutionTable | None:
     """Predictions learned across assays for new positions, where the process uses a prior that has them."""
-    kinds, positions = (
-        informed.choice.kinds,
-        informed.promise.positions(informed.choice.rows.take(informed.few)),
-    )
-    if (
-        "prior" not in kinds
-        or not informed.promise.by_position
-        or len(np.unique(positions)) < FEWEST_POSITIONS
-    ):
+    kinds, promise = informed.choice.kinds, informed.promise
+    positions = promise.positions(informed.choice.rows.take(informed.few))
+    is_enough = len(np.unique(positions)) >= FEWEST_POSITIONS
+    if "prior" not in kinds or not promise.by_position or not is_enough:
         return None
     return new_positions.fit_table(task, by_structure="structure" in kinds)
 

@@ -23,6 +23,7 @@ from proteinx_pipelines.evidence.values import (
 )
 from proteinx_pipelines.records import AMINO_ACIDS, Evidence
 from proteinx_pipelines.stages.train.amino_acids import SCALES, properties, similarity
+from proteinx_pipelines.stages.train.sites import squared_apart
 from proteinx_pipelines.stages.train.task import FitTask
 
 KINDS = ("structure", "alignment", "prior")
@@ -113,20 +114,22 @@ class EvidenceSites:
             both = known[:, None] & known[None] & (template[:, None] == template[None])
             found.append(np.where(both, np.exp(-apart / REACH), same.astype(np.float64)))
             values = self._structure[template, np.minimum(position, self._structure.shape[1] - 1)][:, :_SHIFT]
-            alike = np.exp(-_squared(values) / (2 * values.shape[1])) * (known[:, None] & known[None])
+            alike = np.exp(-squared_apart(values) / (2 * values.shape[1])) * (known[:, None] & known[None])
             old = self.templates[template, position]
             found += [alike, alike * _residues(old)]
         if "alignment" in self.kinds:
             logs = self._at("preferences", template, position)
             known = np.isfinite(logs).all(axis=1)
             root = np.sqrt(np.exp(np.where(known[:, None], logs, 0.0)))
-            found.append(np.exp(-_squared(root) / (2 * self._profile_scale)) * (known[:, None] & known[None]))
+            found.append(
+                np.exp(-squared_apart(root) / (2 * self._profile_scale)) * (known[:, None] & known[None])
+            )
         if "prior" in self.kinds:
             effects = self._at("prior", template, position)
             known = np.isfinite(effects).all(axis=1)
             # Sites that the prior expects to be alike: mean effect, and effects of each residue.
             points = np.where(known[:, None], effects, 0.0)
-            apart = _squared(points) / points.shape[1]
+            apart = squared_apart(points) / points.shape[1]
             found.append(np.exp(-apart / 2) * (known[:, None] & known[None]))
         return found
 
@@ -258,7 +261,7 @@ class EvidenceSites:
     def _profile_scale(self) -> float:
         logs = self.arrays["preferences"].reshape(-1, len(AMINO_ACIDS)).astype(np.float64)
         root = np.sqrt(np.exp(logs[np.isfinite(logs).all(axis=1)]))[:: max(1, len(logs) // 500)]
-        squared = _squared(root)
+        squared = squared_apart(root)
         return max(float(np.median(squared[squared > 1e-12])) if (squared > 1e-12).any() else 1.0, 1e-6)
 
     def _at(self, name: str, template: np.ndarray, position: np.ndarray) -> np.ndarray:
@@ -321,8 +324,3 @@ def _residues(old: np.ndarray) -> np.ndarray:
     known = old < len(AMINO_ACIDS)
     safe = np.minimum(old, len(AMINO_ACIDS) - 1)
     return np.asarray(similarity()[np.ix_(safe, safe)] * (known[:, None] & known[None]))
-
-
-def _squared(points: np.ndarray) -> np.ndarray:
-    norms = (points**2).sum(axis=1)
-    return np.asarray(np.maximum(norms[:, None] + norms[None] - 2 * points @ points.T, 0.0))

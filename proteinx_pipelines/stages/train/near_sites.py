@@ -1,7 +1,7 @@
 """What measured sites tell of others that are near in a structure, or lie in it alike.
 
-Read by the models learned across assays (`new_positions`). A position's own measurements are never among its features;
-without a structure there is nothing here, and every feature is 0.
+Read by the network of new positions that was learned with structures (`new_positions`). A position's own measurements
+are never among its features. A site outside of the structure has features of 0, and is none of another's.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 
 from proteinx_pipelines.stages.train.amino_acids import KIND, KINDS
 from proteinx_pipelines.stages.train.measured import Measured
+from proteinx_pipelines.stages.train.sites import squared_apart
 from proteinx_pipelines.stages.train.structure_effects import N_COMPARED, N_SITE_FEATURES, ProteinSites
 
 _WIDTHS = (4.0, 8.0)
@@ -69,9 +70,9 @@ class NearSites:
     def _kernels(self, asked: np.ndarray) -> list[np.ndarray]:
         """float64 [s, L] each: how much other sites count for each asked one, itself not."""
         place = np.nan_to_num(self.sites.coordinates)
-        apart = np.sqrt(_squared(place, asked))
+        apart = np.sqrt(squared_apart(place, asked))
         compared = self.sites.features[:, :N_COMPARED]
-        unlike = _squared(compared, asked) / N_COMPARED
+        unlike = squared_apart(compared, asked) / N_COMPARED
         other = (
             (asked[:, None] != np.arange(len(place))[None]) & self._known[None] & self._known[asked][:, None]
         )
@@ -81,9 +82,3 @@ class NearSites:
             *(np.exp(-apart / width) for width in _WIDTHS), close, wide, wide * np.exp(-apart / _FAR), wide * same
         ]  # fmt: skip
         return [kernel * other for kernel in kernels]
-
-
-def _squared(points: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """float64 [s, L]: squared distances of some points (float64 [L, c]) from all."""
-    norms = (points**2).sum(axis=1)
-    return np.asarray(np.maximum(norms[asked][:, None] + norms[None] - 2 * points[asked] @ points.T, 0.0))

@@ -66,7 +66,7 @@ def site_kernels(templates: list[np.ndarray], template: np.ndarray, position: np
     begins = (np.cumsum(lengths) - lengths)[template] + position
     surroundings = np.concatenate(windows)[begins] / np.sqrt(windows[0].shape[1])
     residue = np.concatenate(templates)[begins]
-    squared = _squared_distances(surroundings)
+    squared = squared_apart(surroundings)
     window, kind = np.exp(-squared / 2.0), similarity()[np.ix_(residue, residue)]
     both = kind * np.exp(-squared / 0.8)
     apart = np.abs(position[:, None] - position[None]).astype(np.float64)
@@ -95,6 +95,8 @@ def _averaged(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.asarray(total / np.maximum(size, 1e-12)[:, None])
 
 
-def _squared_distances(points: np.ndarray) -> np.ndarray:
+def squared_apart(points: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+    """float64 [S, P]: squared distances of some of P points (float64 [P, c]) from all; of every one without `asked`."""
     norms = (points**2).sum(axis=1)
-    return np.asarray(np.maximum(norms[:, None] + norms[None] - 2 * points @ points.T, 0.0))
+    some, own = (points, norms) if asked is None else (points[asked], norms[asked])
+    return np.asarray(np.maximum(own[:, None] + norms[None] - 2 * some @ points.T, 0.0))

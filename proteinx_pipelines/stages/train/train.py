@@ -28,7 +28,7 @@ from proteinx_pipelines.stages.train.spread_folds import fit_spread
 from proteinx_pipelines.stages.train.targets import UNITS
 
 log = logging.getLogger(__name__)
-TRAIN_VERSION = "12"
+TRAIN_VERSION = "13"
 
 
 def train_models(

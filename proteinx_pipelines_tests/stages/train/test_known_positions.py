@@ -19,6 +19,7 @@ from proteinx_pipelines.stages.train.site_network import SiteNetwork, shapes
 from proteinx_pipelines.stages.train.site_profiles import N_EXPECTED, Expected, SiteProfiles
 from proteinx_pipelines.stages.train.targets import fit_scaling
 from proteinx_pipelines_tests.evidence.proteins import sequence_of
+from proteinx_pipelines_tests.stages.train.left_out_groups import assert_scores_of_a_group_are_unseen
 from proteinx_pipelines_tests.stages.train.test_evidence import (
     SITES,
     STRUCTURE,
@@ -91,20 +92,7 @@ def test_a_measurement_is_never_part_of_its_own_prediction(learned):
 
 
 def test_networks_without_a_group_have_not_seen_its_scores(learned):
-    """Neither as rows to predict nor through the effects by which rows of other proteins are described."""
-    group = {each.name: each.group for each in learned.prior.members}
-    odd = group["p10"]
-    random = np.random.default_rng(0)
-    others = [
-        replace(each, score=random.permutation(each.score)) if group[each.name] == odd else each
-        for each in ASSAYS
-    ]
-    again = learn(others)
-    apart = np.abs(
-        again.prior.known_positions.astype(np.float64) - learned.prior.known_positions.astype(np.float64)
-    ).max(axis=1)
-    assert apart[1 + odd] < 3e-3  # the effects are solved from sums of all less those of the group
-    assert np.delete(apart, 1 + odd).min() > 1e-2  # the guard off: all others have seen them
+    assert_scores_of_a_group_are_unseen(learned.prior, ASSAYS, "known_positions")
 
 
 def test_a_protein_is_predicted_by_a_network_without_its_relatives(learned):

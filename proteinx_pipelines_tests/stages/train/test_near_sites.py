@@ -18,6 +18,7 @@ from proteinx_pipelines.stages.train.prior_learning import Assay, learn
 from proteinx_pipelines.stages.train.site_network import SiteNetwork
 from proteinx_pipelines.stages.train.structure_effects import ProteinSites, site_features
 from proteinx_pipelines_tests.evidence.proteins import sequence_of
+from proteinx_pipelines_tests.stages.train.left_out_groups import assert_scores_of_a_group_are_unseen
 from proteinx_pipelines_tests.stages.train.test_evidence import (
     SITES,
     STRUCTURE,
@@ -125,18 +126,7 @@ def test_sites_outside_of_the_structure_are_nothing():
 
 
 def test_networks_without_a_group_have_not_seen_its_scores(learned):
-    group = {each.name: each.group for each in learned.prior.members}
-    odd, random = group["p10"], np.random.default_rng(0)
-    others = [
-        replace(each, score=random.permutation(each.score)) if group[each.name] == odd else each
-        for each in ASSAYS
-    ]
-    before, after = (
-        each.prior.new_positions_by_structure.astype(np.float64) for each in (learned, learn(others))
-    )
-    apart = np.abs(after - before).max(axis=1)
-    assert apart[1 + odd] < 3e-3  # the effects are solved from sums of all less those of the group
-    assert np.delete(apart, 1 + odd).min() > 1e-2  # the guard off: all others have seen them
+    assert_scores_of_a_group_are_unseen(learned.prior, ASSAYS, "new_positions_by_structure")
 
 
 def test_few_structures_teach_nothing_and_a_file_may_be_without_such_networks(learned, tmp_path):

@@ -19,6 +19,7 @@ from proteinx_pipelines.stages.train.prior_learning import Assay, learn
 from proteinx_pipelines.stages.train.site_network import SiteNetwork, shapes
 from proteinx_pipelines.stages.train.substitution_table import SubstitutionTable
 from proteinx_pipelines_tests.evidence.proteins import sequence_of
+from proteinx_pipelines_tests.stages.train.left_out_groups import assert_scores_of_a_group_are_unseen
 from proteinx_pipelines_tests.stages.train.test_evidence import (
     SITES,
     effects,
@@ -73,20 +74,7 @@ def test_what_neighbours_tell_is_learned_from_other_proteins(learned):
 
 
 def test_networks_without_a_group_have_not_seen_its_scores(learned):
-    """Neither as rows to predict nor through the effects by which rows of other proteins are described."""
-    group = {each.name: each.group for each in learned.prior.members}
-    odd = group["p10"]
-    random = np.random.default_rng(0)
-    others = [
-        replace(each, score=random.permutation(each.score)) if group[each.name] == odd else each
-        for each in ASSAYS
-    ]
-    again = learn(others)
-    assert {each.name: each.group for each in again.prior.members} == group
-    before, after = (each.prior.new_positions.astype(np.float64) for each in (learned, again))
-    apart = np.abs(after - before).max(axis=1)
-    assert apart[1 + odd] < 3e-3  # the effects are solved from sums of all less those of the group
-    assert np.delete(apart, 1 + odd).min() > 1e-2  # the guard off: all others have seen them
+    assert_scores_of_a_group_are_unseen(learned.prior, ASSAYS, "new_positions")
 
 
 def test_a_protein_is_predicted_by_a_network_without_its_relatives(learned):

@@ -24,6 +24,7 @@ from proteinx_pipelines.stages.train.prior_evidence import with_prior
 from proteinx_pipelines.stages.train.prior_learning import Assay, learn
 from proteinx_pipelines.stages.train.structure_effects import ProteinSites, predicted, site_features
 from proteinx_pipelines_tests.evidence.proteins import sequence_of
+from proteinx_pipelines_tests.stages.train.left_out_groups import assert_scores_of_a_group_are_unseen
 from proteinx_pipelines_tests.stages.train.test_evidence import (
     TEMPLATE,
     evidence_of,
@@ -101,16 +102,7 @@ def test_a_stranger_is_predicted_by_its_structure(learned):
 
 
 def test_networks_without_a_group_have_not_seen_its_scores(learned):
-    group = {each.name: each.group for each in learned.prior.members}
-    odd, random = group["p10"], np.random.default_rng(0)
-    others = [
-        replace(each, score=random.permutation(each.score)) if group[each.name] == odd else each
-        for each in ASSAYS
-    ]
-    again = learn(others).prior.structure_effects.astype(np.float64)
-    apart = np.abs(again - learned.prior.structure_effects.astype(np.float64)).max(axis=1)
-    assert apart[1 + odd] < 3e-3  # the effects are solved from sums of all less those of the group
-    assert np.delete(apart, 1 + odd).min() > 1e-2  # the guard off: all others have seen them
+    assert_scores_of_a_group_are_unseen(learned.prior, ASSAYS, "structure_effects")
     for member in learned.prior.members:
         effects = learned.prior.effects(member.sequence)
         np.testing.assert_array_equal(
